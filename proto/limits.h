@@ -32,6 +32,8 @@
 #define GANGER_STDERR_TAIL   4096u               /* last bytes of a child's stderr that are kept */
 #define GANGER_SESSION_OUT_MAX (8u * 1024 * 1024) /* unsent bytes at which a session is no longer read */
 #define GANGER_DURATION_MAX_MS (10ull * 366 * 86400 * 1000) /* any delay, limit, expiry, retention */
+#define GANGER_RUN_AT_MAX_MS 253402300799999ull /* a run-at time: the end of the year 9999 */
+#define GANGER_CODE_MAX      32767u              /* largest number of an error code on the wire */
 #define GANGER_HANDSHAKE_MS  5000u               /* time a new connection has for its hello */
 
 #endif

@@ -4,6 +4,10 @@
  * Decoders are strict: exact types, bounds checked before anything is stored, the exact end
  * of the frame; but unknown *trailing* fields of a message or an item are skipped. Decoded slices
  * borrow from the frame. Encoders write one whole frame (msg_xxx) or one item of a batch frame.
+ * What a decoder was to fill is undefined after it returned an error.
+ *
+ * Codes are 0 or a negative GANGER_E..., in the structures as on the wire. Texts (not names) that are
+ * over GANGER_TEXT_MAX are cut by the encoder, between UTF-8 characters.
  *
  * A batch message is [type, [item, item, ...]]. To write one: batch_begin(), items, batch_end()
  * (which fills in the number). To read one: msg_open() then one msg_read_xxx() an item.
@@ -264,11 +268,15 @@ void msg_write_started(struct out *o, const struct msg_started *m);
 void msg_write_exited(struct out *o, const struct msg_exited *m);
 void msg_write_agent(struct out *o, int code, const char *text);
 
-/* A batch frame under construction. Items are counted; an empty batch leaves no trace. */
+/*
+ * A batch frame under construction. Items are counted; an empty batch leaves no trace. An item that
+ * would take the frame over GANGER_BATCH_MAX or GANGER_FRAME_MAX ends it and begins another of the
+ * same type, so that any number of items can be added.
+ */
 struct batch {
     size_t mark;    /* where the frame begins */
     size_t count_at;
-    uint32_t count; /* at most GANGER_BATCH_MAX: end it and begin another */
+    uint32_t count; /* items in the frame so far */
 };
 void batch_begin(struct batch *b, struct out *o, enum msg_type type);
 void batch_end(struct batch *b, struct out *o);
@@ -278,7 +286,10 @@ void msg_add_end(struct batch *b, struct out *o, const struct msg_end *m);
 void msg_add_hand(struct batch *b, struct out *o, const struct msg_hand *m);
 void msg_add_result(struct batch *b, struct out *o, const struct msg_result *m);
 
-/* Write a detail as one msgpack value (no frame), for use as an outcome. Texts are cut at bounds. */
+/*
+ * Write a detail as one msgpack value (no frame), for use as an outcome. Texts are cut at bounds; a
+ * value that would take the whole over GANGER_PAYLOAD_MAX is left out.
+ */
 void msg_write_detail(struct out *o, const struct msg_detail *d);
 
 /* ---- decoding ---- */
@@ -293,7 +304,10 @@ struct msg {
 };
 int msg_open(const uint8_t *data, size_t len, struct msg *ret_msg);
 
-/* Single messages: 0 or GANGER_EPROTO / GANGER_ETOOBIG; check the exact end of the frame. */
+/*
+ * Single messages: 0 or GANGER_EPROTO / GANGER_ETOOBIG; check the exact end of the frame. The caller
+ * has looked at the type. Of a hello of another version only VERSION is read, the rest is 0.
+ */
 int msg_read_hello(struct msg *m, struct msg_hello *ret);
 int msg_read_error(struct msg *m, struct msg_error *ret);
 int msg_read_progress(struct msg *m, struct msg_progress *ret);
