@@ -225,11 +225,11 @@ struct conf_change {
 };
 
 /*
- * What has to be done to go from OLD to NEW, in the order of the sections above, removed ones
+ * What has to be done to go from OLD to UPDATED, in the order of the sections above, removed ones
  * last in their section. The caller frees *ret_changes with free() and keeps both configurations
  * as long as it reads them. GANGER_ENOMEM.
  */
-int conf_diff(const struct conf *old, const struct conf *new, struct conf_change **ret_changes,
+int conf_diff(const struct conf *old, const struct conf *updated, struct conf_change **ret_changes,
     size_t *ret_count);
 
 /* "pools.words.backlog", "semaphores.db", "socket.path": CHANGE as an operator would name it. */
