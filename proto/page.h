@@ -14,6 +14,9 @@
  * `cancel` is n+1 when the task with number n is asked to stop: the child's SIGTERM handler acts
  * only if that is the one which is running, so a soft signal never hits the next task.
  *
+ * Numbers go on at 0 after 2^32 - 1: they are compared modulo 2^32, so all those that are compared
+ * must lie within 2^31 of each other.
+ *
  * What the child writes is untrusted: the coordinator bounds-checks every value.
  */
 #ifndef PROTO_PAGE_H
@@ -35,6 +38,12 @@ static inline uint64_t page_word(uint32_t begun, uint32_t limit)
     return ((uint64_t)limit << 32) | begun;
 }
 
+/* True when number A comes before number B. */
+static inline bool page_before(uint32_t a, uint32_t b)
+{
+    return a != b && b - a < UINT32_C(1) << 31;
+}
+
 static inline uint32_t page_begun(const struct page *p)
 {
     return (uint32_t)atomic_load_explicit(&p->word, memory_order_acquire);
@@ -46,7 +55,7 @@ static inline bool page_begin(struct page *p, uint32_t seq)
     uint64_t old = atomic_load_explicit(&p->word, memory_order_acquire);
 
     do {
-        if (seq >= (uint32_t)(old >> 32))
+        if (!page_before(seq, (uint32_t)(old >> 32)))
             return false;
     } while (!atomic_compare_exchange_weak_explicit(&p->word, &old,
         page_word(seq + 1, (uint32_t)(old >> 32)), memory_order_acq_rel, memory_order_acquire));
@@ -58,14 +67,16 @@ static inline void page_grant(struct page *p, uint32_t limit)
 {
     uint64_t old = atomic_load_explicit(&p->word, memory_order_acquire);
 
-    while (!atomic_compare_exchange_weak_explicit(&p->word, &old,
-        page_word((uint32_t)old, limit), memory_order_acq_rel, memory_order_acquire)) {
+    while (!atomic_compare_exchange_weak_explicit(&p->word, &old, page_word((uint32_t)old, limit),
+        memory_order_acq_rel, memory_order_acquire)) {
     }
 }
 
 /*
  * Coordinator: take back what is not begun. The limit becomes max(begun, KEEP), at most what it
  * was; returns `begun` as it was at that instant. What is < max(begun, KEEP) stays with the child.
+ * To keep nothing that is not begun give page_begun() as KEEP: a plain 0 lies ahead once 2^31 hands
+ * have passed.
  */
 static inline uint32_t page_take_back(struct page *p, uint32_t keep)
 {
@@ -74,11 +85,11 @@ static inline uint32_t page_take_back(struct page *p, uint32_t keep)
 
     do {
         begun = (uint32_t)old;
-        limit = begun > keep ? begun : keep;
-        if (limit > (uint32_t)(old >> 32))
+        limit = page_before(begun, keep) ? keep : begun;
+        if (page_before((uint32_t)(old >> 32), limit))
             limit = (uint32_t)(old >> 32);
-    } while (!atomic_compare_exchange_weak_explicit(&p->word, &old, page_word(begun, limit),
-        memory_order_acq_rel, memory_order_acquire));
+    } while (!atomic_compare_exchange_weak_explicit(
+        &p->word, &old, page_word(begun, limit), memory_order_acq_rel, memory_order_acquire));
     return begun;
 }
 
