@@ -1,0 +1,33 @@
+/*
+ * The chunk: some whole records of the oldest segment, read for reclaim.
+ *
+ * The loop owns a chunk, lends it to the sync thread to be filled, and gets it back with the
+ * news. Private to this folder.
+ */
+#ifndef STORE_CHUNK_H
+#define STORE_CHUNK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/writer.h"
+
+#define CHUNK_BYTES (256u * 1024) /* read at a time; more only for a single record */
+
+struct chunk {
+    uint64_t generation, offset; /* what to read */
+    uint8_t *buf;
+    size_t capacity;
+    size_t bytes; /* of whole, sound records in BUF */
+    bool last;    /* the segment ends behind them */
+    int rc;       /* 0, or why nothing was read (negative errno; -EBADMSG: a damaged record) */
+};
+
+/* Fill C from the segment of its generation, which is in use. Sync thread. */
+void chunk_read(struct chunk *c, const struct writer *w);
+
+/* Free the buffer of C. */
+void chunk_done(struct chunk *c);
+
+#endif

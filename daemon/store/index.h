@@ -1,0 +1,45 @@
+/*
+ * The index: where each record stands, for one replay.
+ *
+ * It is filled in log order while the journal is opened, 16 bytes a record, and freed after
+ * replay. New records stand in the log by rising birth already; only the copies that reclaim
+ * made stand elsewhere and have to be sorted. Private to this folder.
+ */
+#ifndef STORE_INDEX_H
+#define STORE_INDEX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/io.h"
+#include "store/store.h"
+
+struct index_entry {
+    uint64_t birth;
+    uint32_t segment; /* id */
+    uint32_t place;   /* offset in units of 8 bytes */
+};
+
+struct index_run {
+    struct index_entry *entries;
+    size_t count, capacity;
+};
+
+struct index {
+    struct index_run in_order, copies;
+};
+
+/* Add the next record of the log. GANGER_ENOMEM. */
+int index_add(struct index *index, uint64_t birth, uint32_t segment, uint64_t offset);
+
+/*
+ * Give each record once to VISIT, by rising birth; stops at its first non-zero return and gives
+ * that back. LIVE_BYTES becomes the log bytes of what was visited. GANGER_EIO, GANGER_ENOMEM.
+ */
+int index_replay(struct index *index, const struct journal_io *io, int dir,
+    int (*visit)(void *ctx, const struct store_record *r), void *ctx, uint64_t *ret_live_bytes);
+
+/* Free what INDEX holds. */
+void index_done(struct index *index);
+
+#endif

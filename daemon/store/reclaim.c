@@ -1,0 +1,122 @@
+#include "store/reclaim.h"
+
+#include <errno.h>
+
+#include "store/bytes.h"
+#include "store/journal.h"
+
+/* Log bytes that are neither live nor about to be; what reclaim can win at most. */
+static uint64_t reclaim_garbage(const struct journal *j)
+{
+    uint64_t filled = j->view.used * journal_usable(j);
+
+    return filled > j->live_bytes ? filled - j->live_bytes : 0;
+}
+
+/*
+ * Is the log longer than it has to be? Up to twice the live bytes it may be for the sake of few
+ * copies; when room runs short, less, as long as an eighth of what is read is won.
+ */
+static bool reclaim_is_due(const struct journal *j)
+{
+    uint64_t segment = j->segment_bytes, bound = 2 * j->live_bytes + 2 * segment;
+    uint64_t garbage = reclaim_garbage(j);
+
+    if (bound < 4 * segment)
+        bound = 4 * segment;
+    if (j->view.used_bytes > bound)
+        return true;
+    if (journal_free(j) > room_log_bytes(&j->reserved) + 4 * journal_usable(j))
+        return false;
+    return garbage >= 2 * journal_usable(j) && garbage >= j->view.used_bytes / 8;
+}
+
+static void reclaim_read(struct journal *j)
+{
+    j->reclaim.state = RECLAIM_READING;
+    syncer_read(j->syncer, &j->reclaim.chunk);
+}
+
+void reclaim_start(struct journal *j)
+{
+    struct reclaim *r = &j->reclaim;
+
+    if (r->state != RECLAIM_IDLE || j->view.failing || j->view.oldest >= j->view.newest)
+        return;
+    if (!reclaim_is_due(j) || journal_free(j) < journal_usable(j))
+        return;
+    r->chunk.generation = j->view.oldest;
+    r->chunk.offset = SEGMENT_HEADER_BYTES;
+    reclaim_read(j);
+}
+
+/* Copy the live records of the chunk; are there any? */
+static bool reclaim_copy(struct journal *j)
+{
+    const struct chunk *c = &j->reclaim.chunk;
+    bool any = false;
+
+    for (size_t at = 0; at < c->bytes; at += record_bytes(get_u32(c->buf + at + 4))) {
+        struct record_head head;
+
+        record_head_get(c->buf + at, &head);
+        if (head.kind == 0 || !j->owner.live(j->owner.ctx, head.kind, head.key, head.birth))
+            continue;
+        journal_copy(j, c->buf + at);
+        any = true;
+    }
+    return any;
+}
+
+/* Number of the batch with which everything is durable that was appended up to now. */
+static uint64_t reclaim_fence(struct journal *j)
+{
+    return batch_is_empty(journal_batch(j)) ? j->open_seq - 1 : j->open_seq;
+}
+
+void reclaim_take(struct journal *j)
+{
+    struct reclaim *r = &j->reclaim;
+
+    if (r->chunk.rc == -ENOMEM) {
+        r->state = RECLAIM_IDLE;
+        return;
+    }
+    if (r->chunk.rc < 0) {
+        r->state = RECLAIM_STUCK;
+        j->stats.failures++;
+        return;
+    }
+    r->wait = reclaim_copy(j) ? j->open_seq : 0;
+    r->chunk.offset += r->chunk.bytes;
+    if (r->chunk.last) {
+        r->state = RECLAIM_FENCE;
+        r->wait = reclaim_fence(j);
+    } else {
+        r->state = RECLAIM_WRITING;
+    }
+    reclaim_go_on(j);
+}
+
+void reclaim_go_on(struct journal *j)
+{
+    struct reclaim *r = &j->reclaim;
+
+    if (r->state == RECLAIM_IDLE || r->state == RECLAIM_READING || r->state == RECLAIM_STUCK ||
+        j->done_seq < r->wait)
+        return;
+    switch (r->state) {
+    case RECLAIM_WRITING:
+        reclaim_read(j);
+        break;
+    case RECLAIM_FENCE:
+        j->oldest = r->chunk.generation + 1;
+        journal_batch(j)->statement = true;
+        r->wait = j->open_seq;
+        r->state = RECLAIM_STATING;
+        break;
+    default:
+        r->state = RECLAIM_IDLE;
+        break;
+    }
+}

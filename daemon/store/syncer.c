@@ -1,0 +1,305 @@
+#include "store/syncer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "proto/assert.h"
+#include "proto/err.h"
+
+struct syncer {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t work; /* for the thread */
+    pthread_cond_t news; /* for a loop that drains */
+    void (*notify)(void *ctx);
+    void *notify_ctx;
+
+    /* Under the mutex. */
+    struct batch *batch; /* lent by the loop */
+    struct writer_facts facts;
+    struct chunk *chunk; /* lent by the loop */
+    bool quit;
+    bool has_news;
+    struct syncer_news told;
+
+    /* Of the thread alone. */
+    struct writer writer;
+    struct batch_cursor cursor;
+    uint64_t retry_ns, retry_wait_ms;     /* when to try the batch again; 0: at once */
+    uint64_t prepare_ns, prepare_wait_ms; /* when to try to make a spare again */
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+/* Set AT to WAIT_MS from now, and make the next wait longer. */
+static void back_off(const struct journal_io *io, uint64_t *at, uint64_t *wait_ms)
+{
+    *at = now_ns() + *wait_ms * UINT64_C(1000000);
+    *wait_ms = *wait_ms == 0 ? io->backoff_min_ms : *wait_ms * 2;
+    if (*wait_ms > io->backoff_max_ms)
+        *wait_ms = io->backoff_max_ms;
+}
+
+/* Put what the loop may know of the segments into the news. Under the mutex. */
+static void syncer_look(struct syncer *s)
+{
+    const struct writer *w = &s->writer;
+    struct syncer_view *view = &s->told.view;
+
+    view->used = w->used.count;
+    view->used_bytes = w->used.bytes;
+    view->spares = w->spare.count;
+    view->disk_bytes = w->used.bytes + w->spare.bytes + (w->fresh.fd < 0 ? 0 : w->fresh.offset);
+    view->syncs = w->syncs;
+    view->left = w->fd < 0 ? 0 : w->used.last->bytes - w->used.last->end;
+    view->oldest = w->used.first == NULL ? 0 : w->used.first->generation;
+    view->newest = w->used.last == NULL ? 0 : w->used.last->generation;
+    if (!writer_wants_spare(w))
+        view->cramped = false;
+    s->has_news = true;
+    (void)pthread_cond_signal(&s->news);
+}
+
+static void syncer_tell(struct syncer *s)
+{
+    (void)pthread_mutex_unlock(&s->mutex);
+    s->notify(s->notify_ctx);
+    (void)pthread_mutex_lock(&s->mutex);
+}
+
+/* Try to write the batch. Called and left with the mutex held. */
+static void syncer_do_batch(struct syncer *s)
+{
+    struct writer_facts facts = s->facts;
+    struct batch *b = s->batch;
+    int rc;
+
+    (void)pthread_mutex_unlock(&s->mutex);
+    rc = writer_write(&s->writer, b, &s->cursor, &facts);
+    if (rc == 0)
+        writer_release(&s->writer, facts.oldest);
+    (void)pthread_mutex_lock(&s->mutex);
+    if (rc == 0) {
+        s->batch = NULL;
+        s->cursor = (struct batch_cursor){ 0 };
+        s->retry_ns = 0;
+        s->retry_wait_ms = 0;
+        s->told.done = true;
+        s->told.view.failing = false;
+    } else {
+        back_off(s->writer.io, &s->retry_ns, &s->retry_wait_ms);
+        s->told.failed = true;
+        s->told.error = -rc;
+        s->told.failed_at = s->writer.failed_at;
+        s->told.view.failing = true;
+    }
+    syncer_look(s);
+    syncer_tell(s);
+}
+
+/* Take the making of a spare one step further. Called and left with the mutex held. */
+static void syncer_do_prepare(struct syncer *s)
+{
+    bool was_cramped = s->told.view.cramped;
+    int rc;
+
+    (void)pthread_mutex_unlock(&s->mutex);
+    rc = writer_prepare(&s->writer);
+    (void)pthread_mutex_lock(&s->mutex);
+    if (rc < 0) {
+        back_off(s->writer.io, &s->prepare_ns, &s->prepare_wait_ms);
+        s->told.view.cramped = true;
+    } else if (rc == 1) {
+        s->prepare_wait_ms = s->writer.io->backoff_min_ms;
+        s->told.view.cramped = false;
+    } else {
+        return;
+    }
+    syncer_look(s);
+    if (rc == 1 || !was_cramped)
+        syncer_tell(s);
+}
+
+/* Fill the chunk. Called and left with the mutex held. */
+static void syncer_do_read(struct syncer *s)
+{
+    struct chunk *c = s->chunk;
+
+    (void)pthread_mutex_unlock(&s->mutex);
+    chunk_read(c, &s->writer);
+    (void)pthread_mutex_lock(&s->mutex);
+    s->chunk = NULL;
+    s->told.read = true;
+    syncer_look(s);
+    syncer_tell(s);
+}
+
+/*
+ * Is there anything to do at NOW? If not, UNTIL becomes the time at which there will be
+ * (UINT64_MAX: when the loop says so).
+ */
+static bool syncer_has_work(const struct syncer *s, uint64_t now, uint64_t *until)
+{
+    *until = UINT64_MAX;
+    if (s->quit || s->chunk != NULL)
+        return true;
+    if (s->batch != NULL) {
+        if (s->retry_ns <= now)
+            return true;
+        *until = s->retry_ns;
+    }
+    if (writer_wants_spare(&s->writer)) {
+        if (s->prepare_ns <= now)
+            return true;
+        if (s->prepare_ns < *until)
+            *until = s->prepare_ns;
+    }
+    return false;
+}
+
+static void syncer_sleep(struct syncer *s, uint64_t until)
+{
+    struct timespec t = { .tv_sec = (time_t)(until / UINT64_C(1000000000)),
+        .tv_nsec = (long)(until % UINT64_C(1000000000)) };
+
+    if (until == UINT64_MAX)
+        (void)pthread_cond_wait(&s->work, &s->mutex);
+    else
+        (void)pthread_cond_timedwait(&s->work, &s->mutex, &t);
+}
+
+static void *syncer_run(void *arg)
+{
+    struct syncer *s = arg;
+
+    (void)pthread_mutex_lock(&s->mutex);
+    while (!s->quit) {
+        uint64_t until, now = now_ns();
+
+        if (!syncer_has_work(s, now, &until)) {
+            syncer_sleep(s, until);
+            continue;
+        }
+        if (s->batch != NULL && s->retry_ns <= now)
+            syncer_do_batch(s);
+        if (!s->quit && s->prepare_ns <= now && writer_wants_spare(&s->writer))
+            syncer_do_prepare(s);
+        if (!s->quit && s->chunk != NULL)
+            syncer_do_read(s);
+    }
+    (void)pthread_mutex_unlock(&s->mutex);
+    return NULL;
+}
+
+static int syncer_init(struct syncer *s)
+{
+    pthread_condattr_t attr;
+
+    if (pthread_mutex_init(&s->mutex, NULL) != 0)
+        return GANGER_ENOMEM;
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&s->work, &attr);
+    (void)pthread_cond_init(&s->news, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    return 0;
+}
+
+static void syncer_free(struct syncer *s)
+{
+    (void)pthread_cond_destroy(&s->news);
+    (void)pthread_cond_destroy(&s->work);
+    (void)pthread_mutex_destroy(&s->mutex);
+    free(s);
+}
+
+int syncer_start(
+    const struct writer *writer, void (*notify)(void *ctx), void *ctx, struct syncer **ret_syncer)
+{
+    struct syncer *s = calloc(1, sizeof *s);
+    int rc;
+
+    if (s == NULL)
+        return GANGER_ENOMEM;
+    rc = syncer_init(s);
+    if (rc < 0) {
+        free(s);
+        return rc;
+    }
+    s->notify = notify;
+    s->notify_ctx = ctx;
+    s->writer = *writer;
+    s->prepare_wait_ms = writer->io->backoff_min_ms;
+    syncer_look(s);
+    if (pthread_create(&s->thread, NULL, syncer_run, s) != 0) {
+        syncer_free(s);
+        return GANGER_ENOMEM;
+    }
+    *ret_syncer = s;
+    return 0;
+}
+
+void syncer_stop(struct syncer *s)
+{
+    if (s == NULL)
+        return;
+    (void)pthread_mutex_lock(&s->mutex);
+    s->quit = true;
+    (void)pthread_cond_signal(&s->work);
+    (void)pthread_mutex_unlock(&s->mutex);
+    (void)pthread_join(s->thread, NULL);
+    writer_done(&s->writer);
+    syncer_free(s);
+}
+
+void syncer_write(struct syncer *s, struct batch *b, const struct writer_facts *facts)
+{
+    (void)pthread_mutex_lock(&s->mutex);
+    GANGER_ASSERT(s->batch == NULL);
+    s->batch = b;
+    s->facts = *facts;
+    (void)pthread_mutex_unlock(&s->mutex);
+    (void)pthread_cond_signal(&s->work);
+}
+
+void syncer_read(struct syncer *s, struct chunk *c)
+{
+    (void)pthread_mutex_lock(&s->mutex);
+    GANGER_ASSERT(s->chunk == NULL);
+    s->chunk = c;
+    (void)pthread_mutex_unlock(&s->mutex);
+    (void)pthread_cond_signal(&s->work);
+}
+
+bool syncer_collect(struct syncer *s, struct syncer_news *ret_news)
+{
+    bool any;
+
+    (void)pthread_mutex_lock(&s->mutex);
+    any = s->has_news;
+    if (any) {
+        *ret_news = s->told;
+        s->has_news = false;
+        s->told.done = false;
+        s->told.failed = false;
+        s->told.read = false;
+    }
+    (void)pthread_mutex_unlock(&s->mutex);
+    return any;
+}
+
+void syncer_wait(struct syncer *s)
+{
+    (void)pthread_mutex_lock(&s->mutex);
+    while (!s->has_news)
+        (void)pthread_cond_wait(&s->news, &s->mutex);
+    (void)pthread_mutex_unlock(&s->mutex);
+}

@@ -1,0 +1,62 @@
+/*
+ * The syncer: the thread that writes and syncs.
+ *
+ * It holds one batch at a time, retries a failing one with back-off until it is durable, and
+ * between batches makes spare segments and reads chunks for reclaim. The loop hands work in and
+ * collects news; everything between the two threads passes through the one mutex in here.
+ * Private to this folder; functions are for the loop thread.
+ */
+#ifndef STORE_SYNCER_H
+#define STORE_SYNCER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/batch.h"
+#include "store/chunk.h"
+#include "store/store.h"
+#include "store/writer.h"
+
+struct syncer;
+
+/* The segments as the loop may know them. */
+struct syncer_view {
+    uint64_t used, used_bytes, spares, disk_bytes, syncs;
+    uint64_t left;           /* bytes that the current segment still takes */
+    uint64_t oldest, newest; /* generations in use; 0 if there is none */
+    bool failing;            /* the last write or sync failed; being retried */
+    bool cramped;            /* the disk has no room for another segment */
+};
+
+struct syncer_news {
+    bool done;   /* the batch is durable and the loop's again */
+    bool failed; /* a try failed since the last news */
+    bool read;   /* the chunk is the loop's again */
+    int error;   /* errno of the failure */
+    const char *failed_at;
+    struct syncer_view view;
+};
+
+/*
+ * Start the thread on WRITER, which it owns from now on (freed by syncer_stop()). NOTIFY is
+ * called on the thread when there is news. GANGER_ENOMEM.
+ */
+int syncer_start(
+    const struct writer *writer, void (*notify)(void *ctx), void *ctx, struct syncer **ret_syncer);
+
+/* End the thread, after what it is doing at this moment, and free S. Accepts NULL. */
+void syncer_stop(struct syncer *s);
+
+/* Lend B to the thread until the news says done. One at a time. */
+void syncer_write(struct syncer *s, struct batch *b, const struct writer_facts *facts);
+
+/* Lend C to the thread to be filled, until the news says read. One at a time. */
+void syncer_read(struct syncer *s, struct chunk *c);
+
+/* Take the news, if there are any. */
+bool syncer_collect(struct syncer *s, struct syncer_news *ret_news);
+
+/* Wait for news. */
+void syncer_wait(struct syncer *s);
+
+#endif
