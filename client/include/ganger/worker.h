@@ -42,15 +42,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ganger/err.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#ifndef GANGER_API
+#ifndef GANGER_PUBLIC
 #if defined(__GNUC__)
-#define GANGER_API __attribute__((visibility("default")))
+#define GANGER_PUBLIC __attribute__((visibility("default")))
 #else
-#define GANGER_API
+#define GANGER_PUBLIC
 #endif
 #endif
 
@@ -62,9 +64,9 @@ extern "C" {
 #endif
 
 #ifdef __cplusplus
-#define GANGER_MODULE_EXPORT extern "C" GANGER_API
+#define GANGER_MODULE_EXPORT extern "C" GANGER_PUBLIC
 #else
-#define GANGER_MODULE_EXPORT GANGER_API
+#define GANGER_MODULE_EXPORT GANGER_PUBLIC
 #endif
 
 /* Layout of struct ganger_module; a module of another one is refused with a clear error. */
@@ -103,28 +105,28 @@ struct ganger_module {
 /* ---- what a function may call, only while it runs and only on the thread that runs it ---- */
 
 /* The task's arguments, one well-formed msgpack value. Borrowed until the function returns. */
-GANGER_API const void *ganger_task_args(const struct ganger_task *task, size_t *ret_bytes);
+GANGER_PUBLIC const void *ganger_task_args(const struct ganger_task *task, size_t *ret_bytes);
 
 /* The name by which the function was called. NUL-terminated, borrowed as the arguments are. */
-GANGER_API const char *ganger_task_function(const struct ganger_task *task);
+GANGER_PUBLIC const char *ganger_task_function(const struct ganger_task *task);
 
 /* The task's id; the same in each attempt. */
-GANGER_API uint64_t ganger_task_id(const struct ganger_task *task);
+GANGER_PUBLIC uint64_t ganger_task_id(const struct ganger_task *task);
 
 /* Which attempt this is: 1, 2, ... */
-GANGER_API uint32_t ganger_task_attempt(const struct ganger_task *task);
+GANGER_PUBLIC uint32_t ganger_task_attempt(const struct ganger_task *task);
 
 /* The attempt's fencing number: rises with each attempt of any task, never repeats. */
-GANGER_API uint64_t ganger_task_fence(const struct ganger_task *task);
+GANGER_PUBLIC uint64_t ganger_task_fence(const struct ganger_task *task);
 
 /* The attempt's time limit in milliseconds, 0 for none. The coordinator enforces it. */
-GANGER_API uint64_t ganger_task_limit_ms(const struct ganger_task *task);
+GANGER_PUBLIC uint64_t ganger_task_limit_ms(const struct ganger_task *task);
 
 /*
  * Non-zero once this task has been asked to stop (cancelled, or over its time limit). The function
  * should then return soon, with anything; it is killed after the grace. Cheap: reads a flag.
  */
-GANGER_API int ganger_task_cancelled(const struct ganger_task *task);
+GANGER_PUBLIC int ganger_task_cancelled(const struct ganger_task *task);
 
 /*
  * Give the result: exactly one msgpack value, copied. A later call replaces it. Returns 0, or
@@ -132,25 +134,25 @@ GANGER_API int ganger_task_cancelled(const struct ganger_task *task);
  * the bound of 16 MiB) or GANGER_ENOMEM; so a function may `return ganger_task_return(...)`.
  * When the function then fails, the value stays with the failure as what it gave nevertheless.
  */
-GANGER_API int ganger_task_return(struct ganger_task *task, const void *value, size_t bytes);
+GANGER_PUBLIC int ganger_task_return(struct ganger_task *task, const void *value, size_t bytes);
 
 /*
  * Fail the task. CODE is a GANGER_E... number (negative); any other counts as GANGER_EFAILED. The
  * text is cut at 4096 bytes. Returns the code, so a function may `return ganger_task_fail(...)`.
  * The task fails even if the function then returns 0.
  */
-GANGER_API int ganger_task_fail(struct ganger_task *task, int code, const char *format, ...)
+GANGER_PUBLIC int ganger_task_fail(struct ganger_task *task, int code, const char *format, ...)
     GANGER_WORKER_PRINTF(3, 4);
 
 /* Add a backtrace (UTF-8 text, cut at 4096 bytes) to the task's failure. */
-GANGER_API void ganger_task_backtrace(struct ganger_task *task, const char *text);
+GANGER_PUBLIC void ganger_task_backtrace(struct ganger_task *task, const char *text);
 
 /*
  * Report progress: DONE of TOTAL (0 = unknown), TEXT or NULL. At most one report in 50 ms is
  * sent, but always the first of a task and the one with DONE equal to TOTAL. Results gathered
  * before are sent with it.
  */
-GANGER_API void ganger_progress(
+GANGER_PUBLIC void ganger_progress(
     struct ganger_task *task, uint64_t done, uint64_t total, const char *text);
 
 /* ---- being a worker ---- */
@@ -222,7 +224,7 @@ static inline void ganger_worker_config_init(struct ganger_worker_config *config
  * GANGER_EVERSION, GANGER_EACCES refused by the daemon, GANGER_EPROTO, GANGER_ENOMEM, GANGER_EIO. A
  * module that cannot be loaded is no error here: the coordinator is told and decides.
  */
-GANGER_API int ganger_worker_run(
+GANGER_PUBLIC int ganger_worker_run(
     const struct ganger_worker_config *config, char *err, size_t err_bytes);
 
 #ifdef __cplusplus
