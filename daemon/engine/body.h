@@ -13,7 +13,8 @@ struct body {
     uint8_t data[];
 };
 
-/* A new body with one reference and room for LEN bytes (a copy of DATA unless NULL); NULL: no memory. */
+/* A new body with one reference and room for LEN bytes (a copy of DATA unless NULL); NULL: no
+ * memory. */
 struct body *body_new(const void *data, uint32_t len);
 struct body *body_ref(struct body *b);
 /* Drop one reference; the last one frees. Accepts NULL. */

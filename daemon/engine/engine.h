@@ -43,7 +43,8 @@ struct engine_net_ops {
 /* ---- what the engine asks of pool ---- */
 /*
  * Children are named by slot and generation over all pools. The core decides when each is forked,
- * retired and killed; pool only does it and reports. Pools are named by their index (engine_pool_*).
+ * retired and killed; pool only does it and reports. Pools are named by their index
+ * (engine_pool_*).
  */
 struct engine_pool_ops {
     void *ctx;
@@ -52,10 +53,13 @@ struct engine_pool_ops {
     /* Ask POOL's agent to fork a child for this slot; report engine_child_* . */
     void (*spawn)(void *ctx, uint32_t pool, uint32_t child, uint32_t gen);
     /* Queue a hand to the child (written at the end of the turn), granting up to and with SEQ. */
-    void (*hand)(void *ctx, uint32_t child, uint32_t gen, const struct msg_hand *h, struct body *call);
+    void (*hand)(
+        void *ctx, uint32_t child, uint32_t gen, const struct msg_hand *h, struct body *call);
     /*
      * Take back every hand numbered KEEP or more that is not begun; KEEP is a number already
-     * handed. Returns `begun` at that instant, bounds-checked against what was handed.
+     * handed. Returns `begun` at that instant, bounds-checked against what was handed. The engine
+     * also calls it, with KEEP 0, from within engine_child_link_closed, _exited and _garbage, so
+     * the page stays mapped until the child's end was reported.
      */
     uint32_t (*take_back)(void *ctx, uint32_t child, uint32_t gen, uint32_t keep);
     /* Soft stop of hand SEQ (page cancel word, then SIGTERM by the agent). */
@@ -71,23 +75,23 @@ struct engine_pool_ops {
 /* How many permits, children and tasks a pool has; from the configuration. Strings are borrowed. */
 struct engine_pool_config {
     const char *name;
-    const char *kind;        /* "module", "command" or "external": for texts */
-    bool external;           /* its agent comes by itself */
+    const char *kind; /* "module", "command" or "external": for texts */
+    bool external;    /* its agent comes by itself */
     uint32_t processes;
     uint64_t backlog, backlog_bytes;
     uint32_t max_tasks_per_child; /* 0 = unlimited */
-    uint32_t early_deaths;   /* deaths before the first task until BROKEN */
+    uint32_t early_deaths;        /* deaths before the first task until BROKEN */
     uint64_t init_timeout_ms;
-    uint64_t early_backoff_ms; /* first wait after an early death; doubles */
+    uint64_t early_backoff_ms;    /* first wait after an early death; doubles */
     struct task_options defaults; /* of its tasks; every field but needs is read */
-    bool durable;            /* default of its tasks */
+    bool durable;                 /* default of its tasks */
 };
 
 struct engine_config {
-    uint64_t tasks_max;      /* tasks known at once */
-    uint64_t grace_ms;       /* after an unclean start */
+    uint64_t tasks_max;           /* tasks known at once */
+    uint64_t grace_ms;            /* after an unclean start */
     uint64_t orphan_retention_ms; /* of an undelivered result whose own retention is 0 */
-    uint64_t seed;           /* of the jitter */
+    uint64_t seed;                /* of the jitter */
     struct engine_net_ops net;
     struct engine_pool_ops pool;
     const struct store_config *journal; /* NULL: memory store */
@@ -99,8 +103,8 @@ struct engine_config {
 };
 
 /*
- * Open: opens the store, replays it, makes a new epoch durable. NOW_US monotonic, WALL_MS wall clock.
- * On failure ERR gets the text. *ret_unclean: the last stop was unclean, so the grace runs.
+ * Open: opens the store, replays it, makes a new epoch durable. NOW_US monotonic, WALL_MS wall
+ * clock. On failure ERR gets the text. *ret_unclean: the last stop was unclean, so the grace runs.
  */
 int engine_open(const struct engine_config *config, uint64_t now_us, uint64_t wall_ms,
     struct engine **ret_engine, char *err, size_t err_bytes);
@@ -114,7 +118,8 @@ bool engine_unclean(const struct engine *e);
 /* Every call below takes the time once a turn from here. */
 void engine_time(struct engine *e, uint64_t now_us, uint64_t wall_ms);
 
-/* End of a turn: dispatch, deadlines, store flush. Returns the next deadline (us, monotonic) or UINT64_MAX. */
+/* End of a turn: dispatch, deadlines, store flush. Returns the next deadline (us, monotonic) or
+ * UINT64_MAX. */
 uint64_t engine_turn(struct engine *e);
 
 /* The store has news (after notify). */
@@ -147,15 +152,18 @@ void engine_child_started(struct engine *e, uint32_t child, uint32_t gen, uint64
 /* Its initializer has run. */
 void engine_child_ready(struct engine *e, uint32_t child, uint32_t gen);
 /* A result; OUTCOME is copied. */
-void engine_child_result(struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r);
-void engine_child_progress(struct engine *e, uint32_t child, uint32_t gen, const struct msg_progress *p);
+void engine_child_result(
+    struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r);
+void engine_child_progress(
+    struct engine *e, uint32_t child, uint32_t gen, const struct msg_progress *p);
 /* It has dropped COUNT hands that were taken back. */
 void engine_child_returned(struct engine *e, uint32_t child, uint32_t gen, uint32_t count);
 /* Its link has ended (read to its end first). */
 void engine_child_link_closed(struct engine *e, uint32_t child, uint32_t gen);
-/* It has exited; the link was read to its end before. END is copied. TEXT: why it never became ready. */
-void engine_child_exited(struct engine *e, uint32_t child, uint32_t gen, const struct msg_worker_end *end,
-    bool group_empty, const char *text);
+/* It has exited; the link was read to its end before. END is copied. TEXT: why it never became
+ * ready. */
+void engine_child_exited(struct engine *e, uint32_t child, uint32_t gen,
+    const struct msg_worker_end *end, bool group_empty, const char *text);
 /* No process of its group is left. */
 void engine_child_group_empty(struct engine *e, uint32_t child, uint32_t gen);
 /* What it sent is not a legal message: it is killed. */

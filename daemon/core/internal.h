@@ -1,0 +1,342 @@
+/*
+ * What the files of the core share: the objects and who moves them.
+ *
+ *   task.c      admission; task_move(), the only writer of task->state; counters
+ *   lane.c      ready tasks: FIFO per pool, priority and submitting identity, turns between lanes
+ *   policy.c    what tasks ask for, interned, so that a waiting task stays small
+ *   waiter.c    sessions and what they wait for
+ *   pool.c      pools: how many children, early deaths, BROKEN
+ *   child.c     children: spawn to exit
+ *   hand.c      hands: give, take back, results, soft stop
+ *   settle.c    how attempts and tasks end, retry, forget; the store's answers
+ *   semaphore.c permits, blocked tasks, reservations
+ *   pick.c      the one place that takes a task to a child
+ *   cancel.c    cancel of waiting and of running tasks
+ *   replay.c    durable facts back into tasks; the grace
+ *   deadline.c  what a deadline does
+ *   why.c, info.c  looking
+ */
+#ifndef CORE_INTERNAL_H
+#define CORE_INTERNAL_H
+
+#include "core/core.h"
+#include "core/heap.h"
+#include "core/index.h"
+#include "core/slab.h"
+#include "proto/assert.h"
+
+enum deadline_kind { DUE_TASK, DUE_CHILD, DUE_POOL, DUE_SEM, DUE_CORE };
+
+/* Bits of task->marks. */
+enum task_mark {
+    MARK_CANCEL = 1,    /* cancel wanted */
+    MARK_LIMIT = 2,     /* over its time limit */
+    MARK_KILLED = 4,    /* the hard kill was asked for */
+    MARK_HELD = 8,      /* DELAYED until the grace is over; in core->held */
+    MARK_WALL = 16,     /* due follows the wall clock */
+    MARK_RETRY = 32,    /* SETTLING goes back to DELAYED, not to an end */
+    MARK_PERMITS = 64,  /* its permits are taken */
+    MARK_BACKOFF = 128, /* DELAYED because of a retry */
+};
+
+struct task {
+    uint64_t id;
+    uint64_t fence;  /* of the running attempt; undefined before the first */
+    uint64_t when;   /* DELAYED: due; RUNNING, STOPPING: since; ended: forget at */
+    uint64_t expiry; /* CORE_NEVER if none */
+    uint32_t heap_pos, index_next;
+    uint32_t next, prev; /* lane, semaphore's or held list, by state */
+    uint32_t policy, history, lane, waiters;
+    uint32_t child; /* HANDED, RUNNING, STOPPING */
+    uint32_t call_bytes, result_bytes;
+    uint32_t parked; /* BLOCKED: at this semaphore + 1 */
+    uint16_t attempts;
+    uint8_t state, flags, marks, crashes;
+    uint8_t end;  /* SETTLING: state to go to */
+    uint8_t code; /* -(GANGER_E...) of the end */
+};
+
+/* The past of a task that may be tried again. */
+struct history {
+    uint32_t count;
+    struct core_cause causes[GANGER_CAUSES_MAX];
+};
+
+struct policy {
+    uint32_t refs, hash_next, hash;
+    uint8_t jitter_percent, crash_budget, need_count;
+    uint16_t attempts_max;
+    uint64_t limit_us, kill_grace_us, backoff_us, backoff_max_us, retention_us;
+    struct core_need *needs; /* own allocation, NULL if none */
+};
+
+struct lane {
+    uint32_t pool, uid, refs; /* refs: tasks of it that are not ended */
+    uint32_t head, tail;      /* ready tasks */
+    uint32_t next, prev;      /* ring of lanes that have ready tasks, within the level */
+    uint32_t sibling;         /* next lane of the level */
+    uint8_t priority;
+};
+
+struct level {
+    uint32_t lanes;  /* all lanes, by sibling */
+    uint32_t active; /* whose turn it is, 0 if none has a ready task */
+};
+
+enum child_state {
+    CHILD_FREE,
+    CHILD_FORKING, /* spawn asked, not ready yet */
+    CHILD_READY,
+    CHILD_CLOSING, /* killed or its link has ended; exit report awaited */
+    CHILD_EXITED,  /* exit reported, its group not yet empty */
+};
+
+struct child {
+    uint32_t pool, gen, heap_pos;
+    uint32_t next, prev;   /* the pool's idle or partial list */
+    uint8_t state, listed; /* listed: 0, LIST_IDLE or LIST_PARTIAL */
+    bool retiring, was_ready, killed;
+    bool exclusive;                         /* its one hand has needs or must not be joined */
+    uint32_t handed, limit, done, returned; /* hand numbers; done = first unfinished */
+    uint32_t tasks_done;
+    struct core_cause cause; /* CLOSING, EXITED: how the attempt in hand ends */
+    uint64_t batch_us;       /* time that the last results together took ... */
+    uint32_t batch_count;    /* ... and how many they were */
+    uint64_t last_us;        /* last progress seen */
+    uint32_t *ring;          /* GANGER_HAND_MAX slots, by number */
+};
+
+struct pool {
+    char *name;
+    struct core_pool_settings set;
+    bool defined, agent_up, agent_asked, paused, broken, dirty;
+    uint32_t heap_pos;
+    uint32_t early;     /* early deaths in a row */
+    uint64_t spawn_at;  /* not before */
+    uint32_t ready;     /* children that are READY and not retiring */
+    uint32_t *children; /* slots, child_count of child_cap */
+    uint32_t child_count, child_cap;
+    uint32_t idle, partial; /* lists of children that take hands */
+    uint64_t bits[4];       /* levels with ready tasks */
+    struct level *levels[GANGER_PRIORITY_MAX + 1];
+    uint64_t count[TASK_STATES]; /* tasks by state */
+    uint64_t tasks, bytes;       /* waiting, against the backlog */
+    uint64_t done_total, failed_total, deaths;
+    uint64_t run_avg_ns; /* measured time a task */
+    uint32_t room_head;  /* waiters for room */
+    uint32_t dirty_next;
+};
+
+struct sem {
+    char *name;
+    uint32_t limit, held;
+    uint32_t head, tail, waiting; /* blocked tasks by id */
+    uint32_t least;               /* lower bound of what a waiting one wants */
+    uint32_t overtaken;
+    uint32_t reserved; /* task slot */
+    uint32_t heap_pos;
+    bool dirty;
+    uint32_t dirty_next;
+};
+
+enum waiter_kind { WAITER_END, WAITER_CANCEL, WAITER_ROOM, WAITER_ACCEPT };
+
+struct waiter {
+    uint64_t req, number, number2;
+    uint32_t session;    /* index */
+    uint32_t owner;      /* task slot or pool index */
+    uint32_t next, prev; /* of the owner */
+    uint32_t session_next, session_prev;
+    uint8_t kind;
+    bool accept; /* not told yet that the task is accepted */
+};
+
+struct session {
+    uint64_t handle; /* 0 = not open */
+    uint32_t waiters;
+};
+
+struct core {
+    struct core_config cfg;
+    uint64_t now;
+    uint64_t rng;
+    uint64_t next_counter, next_fence;
+    bool started, grace, drain;
+    struct slab tasks, histories, policies, lanes, children, waiters;
+    struct id_index ids;
+    uint32_t *policy_buckets; /* POLICY_BUCKETS heads */
+    uint32_t policy_last;
+    struct heap heap;
+    uint32_t objects; /* that can have a deadline */
+    struct pool **pools;
+    uint32_t pool_count, pool_cap;
+    struct sem *sems;
+    uint32_t sem_count, sem_cap;
+    uint32_t *sem_buckets, *pool_buckets; /* open addressing by name: index + 1 */
+    uint32_t sem_bucket_count, pool_bucket_count;
+    struct session *sessions;
+    uint32_t session_cap;
+    uint32_t held_head, held_tail;
+    uint32_t dirty_pools, dirty_sems; /* heads, index + 1 */
+    uint32_t grace_pos;               /* heap position of the grace's end */
+    bool more;                        /* a turn stopped early: another one at once */
+    uint64_t count[TASK_STATES];
+    struct core_stats totals;
+    struct effect *effects;
+    size_t effect_count, effect_cap;
+};
+
+/* Effects that one event can make, beside what dispatch checks for itself. */
+#define EFFECTS_RESERVED 8192u
+
+static inline struct task *task_at(const struct core *c, uint32_t slot)
+{
+    return slab_at(&c->tasks, slot);
+}
+static inline struct policy *policy_of(const struct core *c, const struct task *t)
+{
+    return slab_at(&c->policies, t->policy);
+}
+static inline struct lane *lane_at(const struct core *c, uint32_t lane)
+{
+    return slab_at(&c->lanes, lane);
+}
+static inline struct lane *lane_of(const struct core *c, const struct task *t)
+{
+    return slab_at(&c->lanes, t->lane);
+}
+static inline struct pool *pool_of(const struct core *c, const struct task *t)
+{
+    return c->pools[lane_of(c, t)->pool];
+}
+static inline struct child *child_at(const struct core *c, uint32_t child)
+{
+    return slab_at(&c->children, child);
+}
+static inline bool state_is_end(uint8_t s)
+{
+    return s >= TASK_DONE;
+}
+static inline bool task_has_needs(const struct core *c, const struct task *t)
+{
+    return policy_of(c, t)->need_count > 0;
+}
+
+/* core.c */
+struct effect *effect_add(struct core *c, enum effect_type type);
+bool effects_crowded(const struct core *c);
+int objects_reserve(struct core *c, uint32_t more);
+uint64_t core_random(struct core *c);
+
+/* task.c */
+int task_admit(struct core *c, const struct core_spec *spec, uint64_t id, uint32_t *ret_slot);
+void task_move(struct core *c, uint32_t slot, enum task_state to);
+void task_free(struct core *c, uint32_t slot);
+void task_ready(
+    struct core *c, uint32_t slot); /* to READY at its lane's tail, or DELAYED or held */
+void task_append(struct core *c, uint32_t slot, enum fact fact);
+int submit(struct core *c, const struct event *ev);
+
+/* lane.c */
+uint32_t lane_find(struct core *c, uint32_t pool, uint8_t priority, uint32_t uid);
+void lane_push(struct core *c, uint32_t slot, bool front);
+void lane_insert(struct core *c, uint32_t slot); /* by id, from the head */
+void lane_remove(struct core *c, uint32_t slot);
+uint32_t lane_best(
+    const struct core *c, const struct pool *p); /* task whose turn it is, 0 if none */
+void lane_turn(struct core *c, uint32_t lane);   /* the lane has had its turn */
+uint64_t lane_ahead(const struct core *c, uint32_t slot, uint64_t most);
+
+/* policy.c */
+uint32_t policy_intern(struct core *c, const struct core_spec *spec);
+void policy_drop(struct core *c, uint32_t policy);
+
+/* waiter.c */
+int session_open(struct core *c, uint64_t handle);
+void session_gone(struct core *c, uint64_t handle);
+bool session_known(const struct core *c, uint64_t handle);
+int waiter_add(
+    struct core *c, uint32_t slot, uint64_t session, uint64_t req, enum waiter_kind kind);
+int waiter_remove(struct core *c, uint32_t slot, uint64_t session, uint64_t req);
+void waiters_accepted(struct core *c, uint32_t slot, bool unknown);
+uint32_t waiters_ended(struct core *c, uint32_t slot); /* how many sessions were told */
+void waiters_cancel_answer(struct core *c, uint32_t slot, int code);
+void waiters_progress(struct core *c, uint32_t slot);
+void waiters_drop(struct core *c, uint32_t slot);
+int wait_event(struct core *c, const struct event *ev);
+int room_event(struct core *c, const struct event *ev);
+void room_check(struct core *c, struct pool *p, int code);
+
+/* pool.c */
+void pool_dirty(struct core *c, uint32_t pool);
+uint32_t pool_index(const struct core *c, const struct pool *p);
+int pool_define(struct core *c, const struct event *ev);
+int pool_resize(struct core *c, const struct event *ev);
+void pool_pause(struct core *c, const struct event *ev, bool on);
+void pool_agent(struct core *c, const struct event *ev, bool up);
+void pool_balance(struct core *c, struct pool *p); /* spawn or retire towards the target */
+void pool_early_death(struct core *c, struct pool *p);
+bool pool_runnable(const struct core *c, const struct pool *p);
+void pool_deadline(struct core *c, uint32_t pool);
+int pool_children_reserve(struct core *c, struct pool *p);
+void pool_fail_waiting(struct core *c, struct pool *p);
+
+/* child.c */
+int child_event(struct core *c, const struct event *ev);
+void child_deadline(struct core *c, uint32_t child);
+void child_spawn(struct core *c, struct pool *p);
+void child_list(struct core *c, uint32_t child); /* put into the list that fits, or none */
+void child_unlist(struct core *c, uint32_t child);
+void child_kill(struct core *c, uint32_t child, uint32_t begun);
+void child_handed(struct core *c, uint32_t child); /* after a hand was given */
+void child_retire_if_idle(struct core *c, uint32_t child);
+uint32_t child_find(const struct core *c, uint32_t child, uint32_t gen); /* 0 if stale */
+
+/* hand.c */
+void hand_give(struct core *c, uint32_t child, uint32_t slot);
+void hand_take_back(struct core *c, uint32_t child, uint32_t keep);
+int hand_taken(struct core *c, uint32_t child, const struct event *ev);
+int hand_result(struct core *c, uint32_t child, const struct event *ev);
+int hand_returned(struct core *c, uint32_t child, const struct event *ev);
+void hand_refuse_rest(struct core *c, uint32_t child, uint32_t begun); /* link ended: give back */
+uint32_t hand_of(const struct core *c, const struct task *t, uint32_t slot); /* its number */
+void hand_head_runs(struct core *c, uint32_t child);
+uint32_t pool_depth(const struct pool *p);
+
+/* settle.c */
+void attempt_result(struct core *c, uint32_t slot, int code, uint32_t outcome_bytes);
+void attempt_died(struct core *c, uint32_t slot, struct core_cause cause);
+void task_end(struct core *c, uint32_t slot, enum task_state end, int code, bool own);
+int store_event(struct core *c, const struct event *ev);
+void task_forget(struct core *c, uint32_t slot);
+int drop_event(struct core *c, const struct event *ev);
+
+/* semaphore.c */
+bool permits_take(struct core *c, uint32_t slot); /* all or none; parks the task when it lacks */
+void permits_release(struct core *c, uint32_t slot);
+void sem_unpark(struct core *c, uint32_t slot);
+void sem_forget_reserve(struct core *c, uint32_t slot);
+void sem_dirty(struct core *c, uint32_t sem);
+void sem_wake(struct core *c); /* all dirty ones */
+int sem_set(struct core *c, const struct event *ev);
+void sem_deadline(struct core *c, uint32_t sem);
+uint32_t sem_lacking(
+    const struct core *c, const struct task *t, bool *ret_reserved); /* + 1, 0: none */
+
+/* pick.c, cancel.c, replay.c, deadline.c */
+void dispatch(struct core *c);
+int cancel_event(struct core *c, const struct event *ev);
+void task_stop(struct core *c, uint32_t slot);
+void task_stopping(struct core *c, uint32_t slot); /* confirmed begun: soft stop, then kill */
+int replay_event(struct core *c, const struct event *ev);
+void start_event(struct core *c, bool unclean);
+void grace_over(struct core *c);
+void held_add(struct core *c, uint32_t slot);
+void held_remove(struct core *c, uint32_t slot);
+void drain_event(struct core *c);
+void held_release_some(struct core *c);
+void clock_jump(struct core *c, int64_t jump_us);
+void deadlines_run(struct core *c);
+void task_deadline(struct core *c, uint32_t slot);
+
+#endif

@@ -1,0 +1,160 @@
+#include "core/internal.h"
+
+#include <stdlib.h>
+
+#define LANE_WALK 64u /* a returned task looks this far for its place */
+
+static struct level *level_of(struct core *c, const struct lane *l)
+{
+    return c->pools[l->pool]->levels[l->priority];
+}
+
+uint32_t lane_find(struct core *c, uint32_t pool, uint8_t priority, uint32_t uid)
+{
+    struct level **level = &c->pools[pool]->levels[priority];
+    uint32_t lane, unused = 0;
+    struct lane *l;
+
+    if (*level == NULL) {
+        *level = calloc(1, sizeof **level);
+        if (*level == NULL)
+            return 0;
+    }
+    for (lane = (*level)->lanes; lane != 0; lane = l->sibling) {
+        l = lane_at(c, lane);
+        if (l->uid == uid)
+            return lane;
+        if (l->refs == 0)
+            unused = lane;
+    }
+    if (unused != 0) { /* no task of that identity is left: the lane takes another name */
+        lane_at(c, unused)->uid = uid;
+        return unused;
+    }
+    lane = slab_take(&c->lanes);
+    if (lane == 0)
+        return 0;
+    l = lane_at(c, lane);
+    *l =
+        (struct lane){ .pool = pool, .uid = uid, .priority = priority, .sibling = (*level)->lanes };
+    (*level)->lanes = lane;
+    return lane;
+}
+
+static void ring_enter(struct core *c, uint32_t lane)
+{
+    struct lane *l = lane_at(c, lane);
+    struct level *v = level_of(c, l);
+
+    if (v->active == 0) {
+        l->next = l->prev = lane;
+        v->active = lane;
+        c->pools[l->pool]->bits[l->priority >> 6] |= UINT64_C(1) << (l->priority & 63);
+        return;
+    }
+    l->next = v->active; /* just before the one whose turn it is: last in turn */
+    l->prev = lane_at(c, v->active)->prev;
+    lane_at(c, l->prev)->next = lane;
+    lane_at(c, l->next)->prev = lane;
+}
+
+static void ring_leave(struct core *c, uint32_t lane)
+{
+    struct lane *l = lane_at(c, lane);
+    struct level *v = level_of(c, l);
+
+    if (l->next == lane) {
+        v->active = 0;
+        c->pools[l->pool]->bits[l->priority >> 6] &= ~(UINT64_C(1) << (l->priority & 63));
+    } else {
+        lane_at(c, l->prev)->next = l->next;
+        lane_at(c, l->next)->prev = l->prev;
+        if (v->active == lane)
+            v->active = l->next;
+    }
+    l->next = l->prev = 0;
+}
+
+/* Link SLOT after BEFORE (0: at the head). */
+static void link_after(struct core *c, uint32_t slot, uint32_t before)
+{
+    struct task *t = task_at(c, slot);
+    struct lane *l = lane_of(c, t);
+
+    t->prev = before;
+    t->next = before == 0 ? l->head : task_at(c, before)->next;
+    if (t->next == 0)
+        l->tail = slot;
+    else
+        task_at(c, t->next)->prev = slot;
+    if (before == 0)
+        l->head = slot;
+    else
+        task_at(c, before)->next = slot;
+    if (l->head == slot && l->tail == slot)
+        ring_enter(c, t->lane);
+}
+
+void lane_push(struct core *c, uint32_t slot, bool front)
+{
+    link_after(c, slot, front ? 0 : lane_of(c, task_at(c, slot))->tail);
+}
+
+void lane_insert(struct core *c, uint32_t slot)
+{
+    const struct task *t = task_at(c, slot);
+    uint32_t at = lane_of(c, t)->head, before = 0, steps = 0;
+
+    while (at != 0 && task_at(c, at)->id < t->id && steps++ < LANE_WALK) {
+        before = at;
+        at = task_at(c, at)->next;
+    }
+    link_after(c, slot, before);
+}
+
+void lane_remove(struct core *c, uint32_t slot)
+{
+    struct task *t = task_at(c, slot);
+    struct lane *l = lane_of(c, t);
+
+    if (t->prev == 0)
+        l->head = t->next;
+    else
+        task_at(c, t->prev)->next = t->next;
+    if (t->next == 0)
+        l->tail = t->prev;
+    else
+        task_at(c, t->next)->prev = t->prev;
+    t->next = t->prev = 0;
+    if (l->head == 0)
+        ring_leave(c, t->lane);
+}
+
+uint32_t lane_best(const struct core *c, const struct pool *p)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        if (p->bits[i] != 0) {
+            unsigned priority = i * 64 + (unsigned)__builtin_ctzll(p->bits[i]);
+
+            return lane_at(c, p->levels[priority]->active)->head;
+        }
+    }
+    return 0;
+}
+
+void lane_turn(struct core *c, uint32_t lane)
+{
+    struct lane *l = lane_at(c, lane);
+
+    if (l->head != 0 && level_of(c, l)->active == lane)
+        level_of(c, l)->active = l->next;
+}
+
+uint64_t lane_ahead(const struct core *c, uint32_t slot, uint64_t most)
+{
+    uint64_t n = 0;
+
+    for (uint32_t at = task_at(c, slot)->prev; at != 0 && n < most; at = task_at(c, at)->prev)
+        n++;
+    return n;
+}

@@ -1,0 +1,115 @@
+#include "core/internal.h"
+
+/* A share of what is ready for each child, so that one does not take all while others idle. */
+static uint32_t share_of(const struct pool *p)
+{
+    uint32_t depth = pool_depth(p);
+    uint64_t ready = p->count[TASK_READY] + p->count[TASK_HANDED] + p->count[TASK_RUNNING];
+    uint64_t share = (ready + p->ready - 1) / p->ready;
+
+    return share < 1 ? 1 : share < depth ? (uint32_t)share : depth;
+}
+
+static uint32_t in_hand(const struct core *c, uint32_t child)
+{
+    return child_at(c, child)->handed - child_at(c, child)->done;
+}
+
+/* The child that takes the next task: an idle one, else one whose hand is at most half full. */
+static uint32_t child_for(const struct core *c, const struct pool *p, uint32_t share)
+{
+    uint32_t child = p->idle;
+
+    if (child != 0 || share < 2)
+        return child;
+    for (child = p->partial; child != 0; child = child_at(c, child)->next) {
+        if (in_hand(c, child) <= share / 2)
+            return child;
+    }
+    return 0;
+}
+
+static uint32_t hands_left(const struct pool *p, const struct child *k)
+{
+    uint32_t most = p->set.max_tasks_per_child;
+
+    return most == 0 ? UINT32_MAX : most > k->handed ? most - k->handed : 0;
+}
+
+/* Take the pool's best task to CHILD; false when that task cannot go there now. */
+static bool take(struct core *c, uint32_t child, uint32_t slot)
+{
+    struct task *t = task_at(c, slot);
+    uint32_t lane = t->lane;
+
+    if (task_has_needs(c, t)) {
+        if (in_hand(c, child) > 0)
+            return false;
+        if (c->grace) { /* an old holder may still be alive */
+            held_add(c, slot);
+            return true;
+        }
+        if (!permits_take(c, slot))
+            return true;
+    }
+    hand_give(c, child, slot);
+    lane_turn(c, lane);
+    return true;
+}
+
+/* Fill one child up to SHARE; false when the pool's best task cannot go to it. */
+static bool fill(struct core *c, struct pool *p, uint32_t child, uint32_t share)
+{
+    struct child *k = child_at(c, child);
+    uint32_t slot;
+    bool fits = true;
+
+    while (fits && (slot = lane_best(c, p)) != 0 && in_hand(c, child) < share && !k->exclusive &&
+           hands_left(p, k) > 0 && !effects_crowded(c))
+        fits = take(c, child, slot);
+    child_handed(c, child);
+    return fits;
+}
+
+static void pool_dispatch(struct core *c, struct pool *p)
+{
+    uint32_t child;
+
+    if (p->broken) {
+        pool_fail_waiting(c, p);
+        return;
+    }
+    if (!pool_runnable(c, p))
+        return;
+    while (lane_best(c, p) != 0 && !effects_crowded(c)) {
+        uint32_t share = share_of(p);
+
+        child = child_for(c, p, share);
+        if (child == 0 || !fill(c, p, child, share))
+            return;
+    }
+}
+
+void dispatch(struct core *c)
+{
+    uint32_t list;
+
+    if (c->drain)
+        return;
+    do {
+        sem_wake(c);
+        list = c->dirty_pools;
+        c->dirty_pools = 0;
+        while (list != 0) {
+            struct pool *p = c->pools[list - 1];
+
+            list = p->dirty_next;
+            p->dirty = false;
+            pool_dispatch(c, p);
+            if (effects_crowded(c)) {
+                pool_dirty(c, pool_index(c, p));
+                c->more = true;
+            }
+        }
+    } while ((c->dirty_sems != 0 || c->dirty_pools != 0) && !c->more);
+}

@@ -1,0 +1,133 @@
+#include "core/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define POLICY_BUCKETS 4096u
+
+/* FNV-1a over the fields, so that padding never counts. */
+static uint32_t mix(uint32_t h, uint64_t v)
+{
+    for (unsigned i = 0; i < 8; i++, v >>= 8)
+        h = (h ^ (uint32_t)(v & 0xff)) * 16777619u;
+    return h;
+}
+
+static uint32_t spec_hash(const struct core_spec *s)
+{
+    uint32_t h = 2166136261u;
+
+    h = mix(h, s->limit_us);
+    h = mix(h, s->kill_grace_us);
+    h = mix(h, s->backoff_us);
+    h = mix(h, s->backoff_max_us);
+    h = mix(h, s->retention_us);
+    h = mix(
+        h, (uint64_t)s->attempts_max << 16 | (uint64_t)s->jitter_percent << 8 | s->crash_budget);
+    for (unsigned i = 0; i < s->need_count; i++)
+        h = mix(h, (uint64_t)s->needs[i].sem << 32 | s->needs[i].permits);
+    return h;
+}
+
+static bool same(const struct policy *y, const struct core_spec *s)
+{
+    return y->limit_us == s->limit_us && y->kill_grace_us == s->kill_grace_us &&
+           y->backoff_us == s->backoff_us && y->backoff_max_us == s->backoff_max_us &&
+           y->retention_us == s->retention_us && y->attempts_max == s->attempts_max &&
+           y->jitter_percent == s->jitter_percent && y->crash_budget == s->crash_budget &&
+           y->need_count == s->need_count &&
+           (y->need_count == 0 ||
+               memcmp(y->needs, s->needs, y->need_count * sizeof *y->needs) == 0);
+}
+
+static uint32_t policy_new(struct core *c, const struct core_spec *s, uint32_t hash)
+{
+    uint32_t cell;
+    struct policy *y;
+    struct core_need *needs = NULL;
+
+    if (s->need_count > 0) {
+        needs = malloc(s->need_count * sizeof *needs);
+        if (needs == NULL)
+            return 0;
+        memcpy(needs, s->needs, s->need_count * sizeof *needs);
+    }
+    cell = slab_take(&c->policies);
+    if (cell == 0) {
+        free(needs);
+        return 0;
+    }
+    y = slab_at(&c->policies, cell);
+    *y = (struct policy){ .hash = hash,
+        .jitter_percent = s->jitter_percent,
+        .crash_budget = s->crash_budget,
+        .need_count = s->need_count,
+        .attempts_max = s->attempts_max,
+        .limit_us = s->limit_us,
+        .kill_grace_us = s->kill_grace_us,
+        .backoff_us = s->backoff_us,
+        .backoff_max_us = s->backoff_max_us,
+        .retention_us = s->retention_us,
+        .needs = needs,
+        .hash_next = c->policy_buckets[hash % POLICY_BUCKETS] };
+    c->policy_buckets[hash % POLICY_BUCKETS] = cell;
+    return cell;
+}
+
+static uint32_t policy_lookup(struct core *c, const struct core_spec *s, uint32_t hash)
+{
+    uint32_t cell = c->policy_buckets[hash % POLICY_BUCKETS];
+
+    while (cell != 0) {
+        struct policy *y = slab_at(&c->policies, cell);
+
+        if (y->hash == hash && same(y, s))
+            return cell;
+        cell = y->hash_next;
+    }
+    return 0;
+}
+
+uint32_t policy_intern(struct core *c, const struct core_spec *spec)
+{
+    uint32_t cell = c->policy_last, hash;
+
+    /* Nearly every task asks for the same as the one before it. */
+    if (cell != 0 && same(slab_at(&c->policies, cell), spec)) {
+        ((struct policy *)slab_at(&c->policies, cell))->refs++;
+        return cell;
+    }
+    if (c->policy_buckets == NULL) {
+        c->policy_buckets = calloc(POLICY_BUCKETS, sizeof *c->policy_buckets);
+        if (c->policy_buckets == NULL)
+            return 0;
+    }
+    hash = spec_hash(spec);
+    cell = policy_lookup(c, spec, hash);
+    if (cell == 0)
+        cell = policy_new(c, spec, hash);
+    if (cell == 0)
+        return 0;
+    ((struct policy *)slab_at(&c->policies, cell))->refs++;
+    c->policy_last = cell;
+    return cell;
+}
+
+void policy_drop(struct core *c, uint32_t policy)
+{
+    struct policy *y = slab_at(&c->policies, policy);
+    uint32_t *link;
+
+    GANGER_ASSERT(y->refs > 0);
+    if (--y->refs > 0)
+        return;
+    link = &c->policy_buckets[y->hash % POLICY_BUCKETS];
+    while (*link != policy)
+        link = &((struct policy *)slab_at(&c->policies, *link))->hash_next;
+    *link = y->hash_next;
+    free(y->needs);
+    y->needs = NULL;
+    if (c->policy_last == policy)
+        c->policy_last = 0;
+    slab_give(&c->policies, policy);
+}

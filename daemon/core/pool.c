@@ -1,0 +1,273 @@
+#include "core/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define EARLY_BACKOFF_MAX_US 10000000u
+
+uint32_t pool_index(const struct core *c, const struct pool *p)
+{
+    for (uint32_t i = 0; i < c->pool_count; i++) {
+        if (c->pools[i] == p)
+            return i;
+    }
+    GANGER_ASSERT(!"pool of another core");
+    return 0;
+}
+
+void pool_dirty(struct core *c, uint32_t pool)
+{
+    struct pool *p = c->pools[pool];
+
+    if (p->dirty)
+        return;
+    p->dirty = true;
+    p->dirty_next = c->dirty_pools;
+    c->dirty_pools = pool + 1;
+}
+
+bool pool_runnable(const struct core *c, const struct pool *p)
+{
+    return p->defined && !p->paused && !p->broken && !c->drain && p->ready > 0;
+}
+
+static int child_slot_new(struct core *c, struct pool *p, uint32_t pool)
+{
+    uint32_t slot;
+    struct child *k;
+    uint32_t *ring;
+
+    if (objects_reserve(c, 1) < 0)
+        return GANGER_ENOMEM;
+    ring = calloc(GANGER_HAND_MAX, sizeof *ring);
+    slot = ring == NULL ? 0 : slab_take(&c->children);
+    if (slot == 0) {
+        free(ring);
+        return GANGER_ENOMEM;
+    }
+    k = child_at(c, slot);
+    k->pool = pool;
+    k->ring = ring;
+    p->children[p->child_count++] = slot;
+    return 0;
+}
+
+/* Room for twice the target, so that every child can have a warm replacement. */
+int pool_children_reserve(struct core *c, struct pool *p)
+{
+    uint32_t want = p->set.processes * 2 + 1, pool = pool_index(c, p);
+
+    if (want > p->child_cap) {
+        uint32_t *children = realloc(p->children, want * sizeof *children);
+
+        if (children == NULL)
+            return GANGER_ENOMEM;
+        p->children = children;
+        p->child_cap = want;
+    }
+    while (p->child_count < want) {
+        if (child_slot_new(c, p, pool) < 0)
+            return GANGER_ENOMEM;
+    }
+    return 0;
+}
+
+static int pool_set_processes(struct core *c, struct pool *p, uint32_t processes)
+{
+    uint32_t old = p->set.processes;
+    int rc;
+
+    p->set.processes = processes;
+    rc = pool_children_reserve(c, p);
+    if (rc < 0)
+        p->set.processes = old;
+    return rc;
+}
+
+int pool_define(struct core *c, const struct event *ev)
+{
+    struct pool *p = c->pools[ev->index];
+    int rc = pool_set_processes(c, p, ev->settings->processes);
+
+    if (rc < 0)
+        return rc;
+    p->set = *ev->settings;
+    p->defined = true;
+    room_check(c, p, 0);
+    pool_balance(c, p);
+    pool_dirty(c, ev->index);
+    return 0;
+}
+
+int pool_resize(struct core *c, const struct event *ev)
+{
+    struct pool *p = c->pools[ev->index];
+    int rc;
+
+    if (ev->number > GANGER_PROCESSES_MAX)
+        return GANGER_ERANGE;
+    rc = pool_set_processes(c, p, (uint32_t)ev->number);
+    if (rc == 0) {
+        pool_balance(c, p);
+        pool_dirty(c, ev->index);
+    }
+    return rc;
+}
+
+void pool_pause(struct core *c, const struct event *ev, bool on)
+{
+    struct pool *p = c->pools[ev->index];
+
+    p->paused = on;
+    if (on)
+        return;
+    p->broken = false;
+    p->early = 0;
+    p->spawn_at = 0;
+    pool_balance(c, p);
+    pool_dirty(c, ev->index);
+}
+
+/* Children that serve or will serve: counted anew, so that no counter can drift. */
+static void count_children(
+    const struct core *c, const struct pool *p, uint32_t *ret_alive, uint32_t *ret_ready)
+{
+    *ret_alive = *ret_ready = 0;
+    for (uint32_t i = 0; i < p->child_count; i++) {
+        const struct child *k = child_at(c, p->children[i]);
+
+        if (k->retiring)
+            continue;
+        *ret_alive += k->state == CHILD_FORKING || k->state == CHILD_READY;
+        *ret_ready += k->state == CHILD_READY;
+    }
+}
+
+/* More than the target: those without work leave first. */
+static void mark_surplus(struct core *c, struct pool *p, uint32_t surplus)
+{
+    for (int busy_too = 0; busy_too < 2; busy_too++) {
+        for (uint32_t i = 0; i < p->child_count && surplus > 0; i++) {
+            struct child *k = child_at(c, p->children[i]);
+
+            if (k->state != CHILD_READY || k->retiring || (k->handed != k->done && busy_too == 0))
+                continue;
+            k->retiring = true;
+            p->ready--;
+            child_unlist(c, p->children[i]);
+            surplus--;
+        }
+    }
+}
+
+static void start_agent(struct core *c, struct pool *p)
+{
+    if (p->agent_asked || p->set.external || c->drain)
+        return;
+    if (c->now < p->spawn_at) {
+        heap_set(&c->heap, DUE_POOL, pool_index(c, p), p->spawn_at);
+        return;
+    }
+    p->agent_asked = true;
+    effect_add(c, EFFECT_AGENT_START)->index = pool_index(c, p);
+}
+
+static void spawn_missing(struct core *c, struct pool *p, uint32_t alive)
+{
+    if (alive >= p->set.processes || c->drain)
+        return;
+    if (c->now < p->spawn_at) {
+        heap_set(&c->heap, DUE_POOL, pool_index(c, p), p->spawn_at);
+        return;
+    }
+    for (; alive < p->set.processes; alive++)
+        child_spawn(c, p);
+}
+
+void pool_balance(struct core *c, struct pool *p)
+{
+    uint32_t alive, ready;
+
+    if (!p->defined || p->broken || !c->started)
+        return;
+    if (!p->agent_up) {
+        start_agent(c, p);
+        return;
+    }
+    count_children(c, p, &alive, &ready);
+    if (alive > p->set.processes)
+        mark_surplus(c, p, alive - p->set.processes);
+    spawn_missing(c, p, alive);
+    for (uint32_t i = 0; i < p->child_count; i++)
+        child_retire_if_idle(c, p->children[i]);
+}
+
+void pool_fail_waiting(struct core *c, struct pool *p)
+{
+    uint32_t pool = pool_index(c, p), slot, passed = 0;
+
+    /* What is durable stays and goes to its lane's end; what is not fails with the reason. */
+    while (passed < p->count[TASK_READY] && (slot = lane_best(c, p)) != 0) {
+        if (effects_crowded(c)) {
+            pool_dirty(c, pool);
+            c->more = true;
+            return;
+        }
+        if ((task_at(c, slot)->flags & CORE_TASK_DURABLE) == 0) {
+            task_end(c, slot, TASK_FAILED, GANGER_EBROKEN, true);
+            continue;
+        }
+        lane_remove(c, slot);
+        lane_push(c, slot, false);
+        passed++;
+    }
+}
+
+void pool_early_death(struct core *c, struct pool *p)
+{
+    uint64_t wait = p->set.early_backoff_us;
+
+    p->early++;
+    for (uint32_t i = 1; i < p->early && wait < EARLY_BACKOFF_MAX_US; i++)
+        wait *= 2;
+    p->spawn_at = c->now + (wait < EARLY_BACKOFF_MAX_US ? wait : EARLY_BACKOFF_MAX_US);
+    if (p->early < p->set.early_deaths || p->broken)
+        return;
+    p->broken = true;
+    effect_add(c, EFFECT_POOL_BROKEN)->index = pool_index(c, p);
+    room_check(c, p, GANGER_EBROKEN);
+    pool_dirty(c, pool_index(c, p));
+}
+
+/* The agent's children that were never forked end with it; the others' ends are reported apart. */
+static void agent_lost(struct core *c, struct pool *p)
+{
+    for (uint32_t i = 0; i < p->child_count; i++) {
+        struct child *k = child_at(c, p->children[i]);
+
+        if (k->state == CHILD_FORKING) {
+            k->state = CHILD_FREE;
+            heap_set(&c->heap, DUE_CHILD, p->children[i], CORE_NEVER);
+        }
+    }
+}
+
+void pool_agent(struct core *c, const struct event *ev, bool up)
+{
+    struct pool *p = c->pools[ev->index];
+
+    p->agent_up = up;
+    if (!up) {
+        p->agent_asked = false;
+        agent_lost(c, p);
+        if (!p->set.external && ev->code != 0)
+            pool_early_death(c, p);
+    }
+    pool_balance(c, p);
+}
+
+void pool_deadline(struct core *c, uint32_t pool)
+{
+    heap_set(&c->heap, DUE_POOL, pool, CORE_NEVER);
+    pool_balance(c, c->pools[pool]);
+}

@@ -1,0 +1,267 @@
+#include "core/internal.h"
+
+static struct sem *sem_at(const struct core *c, uint32_t sem)
+{
+    return &c->sems[sem];
+}
+
+void sem_dirty(struct core *c, uint32_t sem)
+{
+    struct sem *s = sem_at(c, sem);
+
+    if (s->dirty || s->head == 0)
+        return;
+    s->dirty = true;
+    s->dirty_next = c->dirty_sems;
+    c->dirty_sems = sem + 1;
+}
+
+/* A reservation counts only while its task could start if it had the permits. */
+static bool reservation_counts(const struct core *c, const struct sem *s)
+{
+    return s->reserved != 0 && pool_runnable(c, pool_of(c, task_at(c, s->reserved)));
+}
+
+uint32_t sem_lacking(const struct core *c, const struct task *t, bool *ret_reserved)
+{
+    const struct policy *y = policy_of(c, t);
+
+    for (unsigned i = 0; i < y->need_count; i++) {
+        const struct sem *s = sem_at(c, y->needs[i].sem);
+
+        *ret_reserved = false;
+        if (s->held + y->needs[i].permits > s->limit)
+            return y->needs[i].sem + 1;
+        *ret_reserved = true;
+        if (reservation_counts(c, s) && task_at(c, s->reserved)->id < t->id)
+            return y->needs[i].sem + 1;
+    }
+    *ret_reserved = false;
+    return 0;
+}
+
+static uint32_t permits_wanted(const struct core *c, const struct task *t, uint32_t sem)
+{
+    const struct policy *y = policy_of(c, t);
+
+    for (unsigned i = 0; i < y->need_count; i++) {
+        if (y->needs[i].sem == sem)
+            return y->needs[i].permits;
+    }
+    return 0;
+}
+
+static void head_changed(struct core *c, uint32_t sem)
+{
+    struct sem *s = sem_at(c, sem);
+
+    if (s->head == 0) {
+        s->overtaken = 0;
+        s->least = UINT32_MAX;
+    }
+    if (s->head != 0 || s->heap_pos != 0)
+        heap_set(&c->heap, DUE_SEM, sem, s->head == 0 ? CORE_NEVER : c->now + CORE_RESERVE_US);
+}
+
+/* By id from the tail: newcomers are nearly always the youngest. */
+static void park(struct core *c, uint32_t slot, uint32_t sem)
+{
+    struct task *t = task_at(c, slot);
+    struct sem *s = sem_at(c, sem);
+    uint32_t after, wanted = permits_wanted(c, t, sem);
+
+    task_move(c, slot, TASK_BLOCKED);
+    t->parked = sem + 1;
+    after = s->tail;
+    while (after != 0 && task_at(c, after)->id > t->id)
+        after = task_at(c, after)->prev;
+    t->prev = after;
+    t->next = after == 0 ? s->head : task_at(c, after)->next;
+    if (t->next == 0)
+        s->tail = slot;
+    else
+        task_at(c, t->next)->prev = slot;
+    if (after == 0)
+        s->head = slot;
+    else
+        task_at(c, after)->next = slot;
+    s->waiting++;
+    if (wanted < s->least)
+        s->least = wanted;
+    if (s->head == slot)
+        head_changed(c, sem);
+}
+
+void sem_unpark(struct core *c, uint32_t slot)
+{
+    struct task *t = task_at(c, slot);
+    uint32_t sem = t->parked - 1;
+    struct sem *s = sem_at(c, sem);
+    bool was_head = s->head == slot;
+
+    if (t->prev == 0)
+        s->head = t->next;
+    else
+        task_at(c, t->prev)->next = t->next;
+    if (t->next == 0)
+        s->tail = t->prev;
+    else
+        task_at(c, t->next)->prev = t->prev;
+    t->next = t->prev = 0;
+    t->parked = 0;
+    s->waiting--;
+    if (was_head)
+        head_changed(c, sem);
+}
+
+/* The oldest blocked task at SEM claims all that it needs: no younger taker passes it there. */
+static void reserve(struct core *c, uint32_t slot)
+{
+    const struct task *t = task_at(c, slot);
+    const struct policy *y = policy_of(c, t);
+
+    if (!pool_runnable(c, pool_of(c, t)))
+        return;
+    for (unsigned i = 0; i < y->need_count; i++) {
+        struct sem *s = sem_at(c, y->needs[i].sem);
+
+        if (s->reserved == 0 || task_at(c, s->reserved)->id > t->id)
+            s->reserved = slot;
+        s->overtaken = 0;
+    }
+}
+
+void sem_forget_reserve(struct core *c, uint32_t slot)
+{
+    const struct policy *y = policy_of(c, task_at(c, slot));
+
+    for (unsigned i = 0; i < y->need_count; i++) {
+        if (sem_at(c, y->needs[i].sem)->reserved == slot) {
+            sem_at(c, y->needs[i].sem)->reserved = 0;
+            sem_dirty(c, y->needs[i].sem);
+        }
+    }
+}
+
+static void count_overtaking(struct core *c, const struct task *t, uint32_t sem)
+{
+    struct sem *s = sem_at(c, sem);
+
+    if (s->head == 0 || task_at(c, s->head)->id > t->id)
+        return;
+    if (++s->overtaken >= CORE_RESERVE_OVERTAKEN)
+        reserve(c, s->head);
+}
+
+bool permits_take(struct core *c, uint32_t slot)
+{
+    struct task *t = task_at(c, slot);
+    const struct policy *y = policy_of(c, t);
+    bool reserved;
+    uint32_t lacking = sem_lacking(c, t, &reserved);
+
+    if (lacking != 0) {
+        park(c, slot, lacking - 1);
+        /* Its other semaphores may have room for whoever comes after it. */
+        for (unsigned i = 0; i < y->need_count; i++) {
+            if (y->needs[i].sem != lacking - 1)
+                sem_dirty(c, y->needs[i].sem);
+        }
+        return false;
+    }
+    for (unsigned i = 0; i < y->need_count; i++) {
+        sem_at(c, y->needs[i].sem)->held += y->needs[i].permits;
+        count_overtaking(c, t, y->needs[i].sem);
+    }
+    if (y->need_count > 0)
+        t->marks |= MARK_PERMITS;
+    return true;
+}
+
+void permits_release(struct core *c, uint32_t slot)
+{
+    struct task *t = task_at(c, slot);
+    const struct policy *y = policy_of(c, t);
+
+    t->marks = (uint8_t)(t->marks & ~MARK_PERMITS);
+    for (unsigned i = 0; i < y->need_count; i++) {
+        struct sem *s = sem_at(c, y->needs[i].sem);
+
+        GANGER_ASSERT(s->held >= y->needs[i].permits);
+        s->held -= y->needs[i].permits;
+        sem_dirty(c, y->needs[i].sem);
+    }
+}
+
+/*
+ * Wake, in arrival order, those whom the free permits of SEM could serve. One whose pool has no
+ * free child is woken too but does not count: it must not keep the permits from the others.
+ */
+static void wake(struct core *c, uint32_t sem)
+{
+    struct sem *s = sem_at(c, sem);
+    uint32_t next, room = s->limit > s->held ? s->limit - s->held : 0;
+    bool reserved;
+
+    for (uint32_t slot = s->head; slot != 0 && room >= s->least && room > 0; slot = next) {
+        const struct task *t = task_at(c, slot);
+        uint32_t wanted = permits_wanted(c, t, sem), lacking = sem_lacking(c, t, &reserved);
+
+        next = t->next;
+        if (lacking == sem + 1)
+            continue;
+        if (lacking != 0) {
+            park(c, slot, lacking - 1);
+            continue;
+        }
+        task_move(c, slot, TASK_READY);
+        if (pool_of(c, t)->idle != 0)
+            room = room > wanted ? room - wanted : 0;
+    }
+}
+
+void sem_wake(struct core *c)
+{
+    while (c->dirty_sems != 0) {
+        uint32_t sem = c->dirty_sems - 1;
+
+        c->dirty_sems = sem_at(c, sem)->dirty_next;
+        sem_at(c, sem)->dirty = false;
+        wake(c, sem);
+    }
+}
+
+int sem_set(struct core *c, const struct event *ev)
+{
+    if (ev->number > GANGER_PERMITS_MAX)
+        return GANGER_ERANGE;
+    sem_at(c, ev->index)->limit = (uint32_t)ev->number;
+    sem_dirty(c, ev->index);
+    return 0;
+}
+
+void sem_deadline(struct core *c, uint32_t sem)
+{
+    struct sem *s = sem_at(c, sem);
+
+    head_changed(c, sem); /* again in a second, should its pool not be able to run now */
+    if (s->head != 0)
+        reserve(c, s->head);
+    /* Who was woken may have found no child since, or its pool stopped: let others look again. */
+    sem_dirty(c, sem);
+}
+
+void core_sem_info(const struct core *c, uint32_t sem, struct core_sem_info *ret)
+{
+    const struct sem *s = sem_at(c, sem);
+
+    *ret = (struct core_sem_info){ .limit = s->limit,
+        .held = s->held,
+        .waiting = s->waiting,
+        .reserved_by = s->reserved == 0 ? 0 : task_at(c, s->reserved)->id };
+}
+
+uint32_t core_sem_count(const struct core *c)
+{
+    return c->sem_count;
+}

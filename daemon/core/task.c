@@ -1,0 +1,293 @@
+#include "core/internal.h"
+
+#include <string.h>
+
+#define TO(s) (1u << TASK_##s)
+
+struct state_row {
+    const char *name;
+    uint32_t to; /* bits of the states that may follow */
+};
+
+/* The legal moves. A task is created in STORING (durable), or moves on from FREE at once. */
+static const struct state_row rows[TASK_STATES] = {
+    [TASK_FREE] = { "free",
+        TO(STORING) | TO(DELAYED) | TO(READY) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | TO(DEAD) },
+    [TASK_STORING] = { "storing", TO(DELAYED) | TO(READY) | TO(SETTLING) | TO(FAILED) },
+    [TASK_DELAYED] = { "delayed", TO(READY) | TO(SETTLING) | TO(FAILED) | TO(CANCELLED) |
+                                      TO(DELAYED) | TO(DONE) | TO(DEAD) | TO(FREE) },
+    [TASK_READY] = { "ready", TO(BLOCKED) | TO(HANDED) | TO(STARTING) | TO(RUNNING) | TO(SETTLING) |
+                                  TO(DELAYED) | TO(FAILED) | TO(CANCELLED) },
+    [TASK_BLOCKED] = { "blocked",
+        TO(READY) | TO(BLOCKED) | TO(SETTLING) | TO(FAILED) | TO(CANCELLED) },
+    [TASK_HANDED] = { "handed",
+        TO(READY) | TO(RUNNING) | TO(STOPPING) | TO(SETTLING) | TO(CANCELLED) },
+    [TASK_STARTING] = { "starting", TO(RUNNING) | TO(SETTLING) },
+    [TASK_RUNNING] = { "running", TO(READY) | TO(STOPPING) | TO(SETTLING) | TO(DELAYED) | TO(DONE) |
+                                      TO(FAILED) | TO(CANCELLED) | TO(DEAD) },
+    [TASK_STOPPING] = { "stopping",
+        TO(READY) | TO(SETTLING) | TO(DELAYED) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | TO(DEAD) },
+    [TASK_SETTLING] = { "settling",
+        TO(DELAYED) | TO(READY) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | TO(DEAD) | TO(SETTLING) },
+    [TASK_DONE] = { "done", TO(FREE) },
+    [TASK_FAILED] = { "failed", TO(FREE) },
+    [TASK_CANCELLED] = { "cancelled", TO(FREE) },
+    [TASK_DEAD] = { "dead", TO(FREE) },
+};
+
+const char *core_task_state_name(enum task_state s)
+{
+    return (unsigned)s < TASK_STATES ? rows[s].name : "?";
+}
+
+/* Does a task in this state count against its pool's backlog? */
+static bool state_waits(uint8_t s)
+{
+    return s >= TASK_STORING && s <= TASK_HANDED;
+}
+
+static void state_leave(struct core *c, uint32_t slot, struct task *t, uint8_t to)
+{
+    if (t->state == TASK_READY)
+        lane_remove(c, slot);
+    else if (t->state == TASK_BLOCKED)
+        sem_unpark(c, slot);
+    else if (t->state == TASK_DELAYED && (t->marks & MARK_HELD) != 0)
+        held_remove(c, slot);
+    if ((t->marks & MARK_PERMITS) != 0 && to != TASK_STOPPING && to != TASK_RUNNING)
+        permits_release(c, slot);
+    /* A task that runs or will not run any more holds no reservation. */
+    if (to != TASK_READY && to != TASK_BLOCKED)
+        sem_forget_reserve(c, slot);
+}
+
+static uint64_t earlier_of(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Each state's own deadline. STOPPING sets its own, since it has two steps. */
+static void state_deadline(struct core *c, uint32_t slot, const struct task *t)
+{
+    uint64_t when = CORE_NEVER, limit;
+
+    switch ((enum task_state)t->state) {
+    case TASK_DELAYED:
+        when = (t->marks & MARK_HELD) != 0 ? t->expiry : earlier_of(t->when, t->expiry);
+        break;
+    case TASK_READY:
+    case TASK_BLOCKED:
+        when = t->expiry;
+        break;
+    case TASK_RUNNING:
+        limit = policy_of(c, t)->limit_us;
+        when = limit == 0 ? CORE_NEVER : t->when + limit;
+        break;
+    case TASK_DONE:
+    case TASK_FAILED:
+    case TASK_CANCELLED:
+    case TASK_DEAD:
+        when = t->when;
+        break;
+    default:
+        break;
+    }
+    if (t->heap_pos != 0 || when != CORE_NEVER)
+        heap_set(&c->heap, DUE_TASK, slot, when);
+}
+
+static void state_count(struct core *c, struct task *t, uint8_t to)
+{
+    struct pool *p = pool_of(c, t);
+    bool did = state_waits(t->state), does = state_waits(to);
+
+    p->count[t->state]--;
+    p->count[to]++;
+    c->count[t->state]--;
+    c->count[to]++;
+    if (does && !did) {
+        p->tasks++;
+        p->bytes += t->call_bytes;
+    } else if (did && !does) {
+        p->tasks--;
+        p->bytes -= t->call_bytes;
+    }
+    t->state = to;
+    if (did && !does && p->room_head != 0)
+        room_check(c, p, 0);
+}
+
+void task_move(struct core *c, uint32_t slot, enum task_state to)
+{
+    struct task *t = task_at(c, slot);
+    uint8_t from = t->state;
+
+    GANGER_ASSERT((rows[from].to & (1u << to)) != 0);
+    state_leave(c, slot, t, (uint8_t)to);
+    state_count(c, t, (uint8_t)to);
+    if (to == TASK_READY) {
+        /* What had its turn already, or was woken, goes back to where its age belongs. */
+        if (from == TASK_HANDED || from == TASK_RUNNING || from == TASK_STOPPING ||
+            from == TASK_BLOCKED)
+            lane_insert(c, slot);
+        else
+            lane_push(c, slot, false);
+        pool_dirty(c, lane_of(c, t)->pool);
+    }
+    state_deadline(c, slot, t);
+}
+
+/* Everything that admission takes, given back in the order of GOT. */
+static void admit_undo(struct core *c, uint32_t slot, uint32_t policy, uint32_t history)
+{
+    if (history != 0)
+        slab_give(&c->histories, history);
+    if (policy != 0)
+        policy_drop(c, policy);
+    if (slot != 0)
+        slab_give(&c->tasks, slot);
+}
+
+int task_admit(struct core *c, const struct core_spec *spec, uint64_t id, uint32_t *ret_slot)
+{
+    uint32_t slot = 0, policy = 0, history = 0, lane;
+    struct task *t;
+
+    if (c->tasks.live >= c->cfg.tasks_max)
+        return GANGER_EFULL;
+    lane = lane_find(c, spec->pool, spec->priority, spec->uid);
+    if (lane == 0 || index_reserve(c) < 0 || objects_reserve(c, 1) < 0)
+        return GANGER_ENOMEM;
+    slot = slab_take(&c->tasks);
+    policy = policy_intern(c, spec);
+    if (spec->attempts_max > 1)
+        history = slab_take(&c->histories);
+    if (slot == 0 || policy == 0 || (spec->attempts_max > 1 && history == 0)) {
+        admit_undo(c, slot, policy, history);
+        return GANGER_ENOMEM;
+    }
+    t = task_at(c, slot);
+    t->id = id;
+    t->policy = policy;
+    t->history = history;
+    t->lane = lane;
+    t->flags = (uint8_t)spec->flags;
+    t->call_bytes = spec->call_bytes;
+    t->when = spec->due_us;
+    t->marks = spec->due_wall ? MARK_WALL : 0;
+    t->expiry = spec->expiry_us == 0 ? CORE_NEVER : spec->expiry_us;
+    lane_of(c, t)->refs++;
+    pool_of(c, t)->count[TASK_FREE]++; /* so that the first move balances */
+    c->count[TASK_FREE]++;
+    index_add(c, slot);
+    *ret_slot = slot;
+    return 0;
+}
+
+void task_free(struct core *c, uint32_t slot)
+{
+    struct task *t = task_at(c, slot);
+
+    GANGER_ASSERT(t->state == TASK_FREE && t->waiters == 0);
+    pool_of(c, t)->count[TASK_FREE]--;
+    c->count[TASK_FREE]--;
+    if (t->heap_pos != 0)
+        heap_set(&c->heap, DUE_TASK, slot, CORE_NEVER);
+    index_remove(c, slot);
+    lane_of(c, t)->refs--;
+    admit_undo(c, slot, t->policy, t->history);
+}
+
+void task_append(struct core *c, uint32_t slot, enum fact fact)
+{
+    struct effect *e = effect_add(c, EFFECT_APPEND);
+
+    e->slot = slot;
+    e->id = task_at(c, slot)->id;
+    e->fact = fact;
+}
+
+void task_ready(struct core *c, uint32_t slot)
+{
+    struct task *t = task_at(c, slot);
+    struct pool *p = pool_of(c, t);
+
+    if ((t->marks & MARK_CANCEL) != 0) { /* replayed */
+        task_end(c, slot, TASK_CANCELLED, GANGER_ECANCELLED, true);
+        return;
+    }
+    if (c->grace && (task_has_needs(c, t) || id_epoch(t->id) != c->cfg.epoch)) {
+        held_add(c, slot);
+        return;
+    }
+    if (t->when > c->now) {
+        task_move(c, slot, TASK_DELAYED);
+        return;
+    }
+    if (p->broken && (t->flags & CORE_TASK_DURABLE) == 0) {
+        task_end(c, slot, TASK_FAILED, GANGER_EBROKEN, true);
+        return;
+    }
+    task_move(c, slot, TASK_READY);
+}
+
+static int submit_refuse(const struct core *c, const struct pool *p, const struct core_spec *spec)
+{
+    if (c->drain)
+        return GANGER_EDRAIN;
+    if (p->broken && (spec->flags & CORE_TASK_DURABLE) == 0)
+        return GANGER_EBROKEN;
+    if (p->tasks >= p->set.backlog || p->bytes + spec->call_bytes > p->set.backlog_bytes)
+        return GANGER_EFULL;
+    return 0;
+}
+
+/* The submitter's own place among the waiters, if it wants to hear anything later. */
+static int submit_waiter(struct core *c, uint32_t slot, const struct event *ev)
+{
+    uint32_t flags = ev->spec->flags;
+    bool wait = (flags & CORE_TASK_WAIT) != 0;
+    bool accept = (flags & CORE_TASK_DURABLE) != 0 && (flags & CORE_TASK_QUIET) == 0;
+    int rc;
+
+    if (!wait && !accept)
+        return 0;
+    rc = waiter_add(c, slot, ev->session, ev->req, wait ? WAITER_END : WAITER_ACCEPT);
+    if (rc == 0 && accept)
+        ((struct waiter *)slab_at(&c->waiters, task_at(c, slot)->waiters))->accept = true;
+    return rc;
+}
+
+int submit(struct core *c, const struct event *ev)
+{
+    uint32_t slot;
+    uint64_t id = id_make(c->cfg.epoch, c->next_counter);
+    struct effect *e;
+    int rc = submit_refuse(c, c->pools[ev->spec->pool], ev->spec);
+
+    if (rc == 0)
+        rc = task_admit(c, ev->spec, id, &slot);
+    if (rc < 0)
+        return rc;
+    rc = submit_waiter(c, slot, ev);
+    if (rc < 0) {
+        task_free(c, slot);
+        return rc;
+    }
+    c->next_counter++;
+    c->totals.submitted++;
+    *ev->ret_slot = slot;
+    if ((ev->spec->flags & CORE_TASK_DURABLE) != 0) {
+        task_move(c, slot, TASK_STORING);
+        task_append(c, slot, FACT_SUBMIT);
+        return 0;
+    }
+    if ((ev->spec->flags & CORE_TASK_QUIET) == 0) {
+        e = effect_add(c, EFFECT_ACCEPTED);
+        e->session = ev->session;
+        e->req = ev->req;
+        e->id = id;
+    }
+    task_ready(c, slot);
+    return 0;
+}
