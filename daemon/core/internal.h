@@ -108,6 +108,7 @@ struct child {
 
 struct pool {
     char *name;
+    uint32_t index;
     struct core_pool_settings set;
     bool defined, agent_up, agent_asked, paused, broken, dirty;
     uint32_t heap_pos;
@@ -269,7 +270,6 @@ void room_check(struct core *c, struct pool *p, int code);
 
 /* pool.c */
 void pool_dirty(struct core *c, uint32_t pool);
-uint32_t pool_index(const struct core *c, const struct pool *p);
 int pool_define(struct core *c, const struct event *ev);
 int pool_resize(struct core *c, const struct event *ev);
 void pool_pause(struct core *c, const struct event *ev, bool on);

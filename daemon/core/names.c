@@ -134,6 +134,7 @@ int core_pool_add(struct core *c, const char *name, size_t name_len, uint32_t *r
     if (p == NULL)
         return GANGER_ENOMEM;
     index = c->pool_count++;
+    p->index = index;
     c->pools[index] = p;
     enter(c->pool_buckets, c->pool_bucket_count, p->name, index);
     *ret_index = index;

@@ -107,7 +107,7 @@ void dispatch(struct core *c)
             p->dirty = false;
             pool_dispatch(c, p);
             if (effects_crowded(c)) {
-                pool_dirty(c, pool_index(c, p));
+                pool_dirty(c, p->index);
                 c->more = true;
             }
         }

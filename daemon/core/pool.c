@@ -5,16 +5,6 @@
 
 #define EARLY_BACKOFF_MAX_US 10000000u
 
-uint32_t pool_index(const struct core *c, const struct pool *p)
-{
-    for (uint32_t i = 0; i < c->pool_count; i++) {
-        if (c->pools[i] == p)
-            return i;
-    }
-    GANGER_ASSERT(!"pool of another core");
-    return 0;
-}
-
 void pool_dirty(struct core *c, uint32_t pool)
 {
     struct pool *p = c->pools[pool];
@@ -55,7 +45,7 @@ static int child_slot_new(struct core *c, struct pool *p, uint32_t pool)
 /* Room for twice the target, so that every child can have a warm replacement. */
 int pool_children_reserve(struct core *c, struct pool *p)
 {
-    uint32_t want = p->set.processes * 2 + 1, pool = pool_index(c, p);
+    uint32_t want = p->set.processes * 2 + 1, pool = p->index;
 
     if (want > p->child_cap) {
         uint32_t *children = realloc(p->children, want * sizeof *children);
@@ -165,11 +155,11 @@ static void start_agent(struct core *c, struct pool *p)
     if (p->agent_asked || p->set.external || c->drain)
         return;
     if (c->now < p->spawn_at) {
-        heap_set(&c->heap, DUE_POOL, pool_index(c, p), p->spawn_at);
+        heap_set(&c->heap, DUE_POOL, p->index, p->spawn_at);
         return;
     }
     p->agent_asked = true;
-    effect_add(c, EFFECT_AGENT_START)->index = pool_index(c, p);
+    effect_add(c, EFFECT_AGENT_START)->index = p->index;
 }
 
 static void spawn_missing(struct core *c, struct pool *p, uint32_t alive)
@@ -177,7 +167,7 @@ static void spawn_missing(struct core *c, struct pool *p, uint32_t alive)
     if (alive >= p->set.processes || c->drain)
         return;
     if (c->now < p->spawn_at) {
-        heap_set(&c->heap, DUE_POOL, pool_index(c, p), p->spawn_at);
+        heap_set(&c->heap, DUE_POOL, p->index, p->spawn_at);
         return;
     }
     for (; alive < p->set.processes; alive++)
@@ -204,7 +194,7 @@ void pool_balance(struct core *c, struct pool *p)
 
 void pool_fail_waiting(struct core *c, struct pool *p)
 {
-    uint32_t pool = pool_index(c, p), slot, passed = 0;
+    uint32_t pool = p->index, slot, passed = 0;
 
     /* What is durable stays and goes to its lane's end; what is not fails with the reason. */
     while (passed < p->count[TASK_READY] && (slot = lane_best(c, p)) != 0) {
@@ -234,9 +224,9 @@ void pool_early_death(struct core *c, struct pool *p)
     if (p->early < p->set.early_deaths || p->broken)
         return;
     p->broken = true;
-    effect_add(c, EFFECT_POOL_BROKEN)->index = pool_index(c, p);
+    effect_add(c, EFFECT_POOL_BROKEN)->index = p->index;
     room_check(c, p, GANGER_EBROKEN);
-    pool_dirty(c, pool_index(c, p));
+    pool_dirty(c, p->index);
 }
 
 /* The agent's children that were never forked end with it; the others' ends are reported apart. */
