@@ -228,7 +228,8 @@ static void report_suppressed(bool all)
     }
 }
 
-static void sink_event(int level, const char *event, int error, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void sink_event(
+    int level, const char *event, const char *format, va_list args)
 {
     struct log_line line;
 
@@ -239,7 +240,7 @@ static void sink_event(int level, const char *event, int error, const char *form
         return;
     report_dropped();
     line_begin(&line, level, event);
-    log_line_fields(&line, error, format, args);
+    log_line_fields(&line, format, args);
     log_line_end(&line);
     if (!sink_write(&line))
         sink.dropped++;
@@ -254,7 +255,7 @@ void log_event(int level, const char *event, const char *format, ...)
         return;
     va_start(args, format);
     (void)pthread_mutex_lock(&sink.lock);
-    sink_event(level, event, error, format, args);
+    sink_event(level, event, format, args);
     (void)pthread_mutex_unlock(&sink.lock);
     va_end(args);
     errno = error;

@@ -48,7 +48,8 @@ void log_rate_set(uint32_t lines, uint32_t window_ms);
 /*
  * Log EVENT (a string constant, lower case with dashes). FORMAT is "key=%s other=%d ...": a space
  * in FORMAT ends a value, a space in an argument does not. A value may be composed: "peer=%s:%d".
- * Conversions: d i u x X o c s p f g e m and %%, with length modifiers and, for s and f, precision.
+ * Conversions: d i u x X o c s p f g e and %%, with length modifiers and, for s and f, precision.
+ * errno is as before.
  */
 void log_event(int level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

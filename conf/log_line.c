@@ -20,7 +20,6 @@ struct field {
 
 struct arguments {
     va_list list;
-    int error;
 };
 
 /* One conversion of a format. */
@@ -274,13 +273,6 @@ static void put_signed(struct field *f, intmax_t value)
     field_put(f, text, (size_t)snprintf(text, sizeof text, "%jd", value));
 }
 
-static void put_errno(struct field *f, int error)
-{
-    char buf[128];
-
-    put_string(f, strerror_r(error, buf, sizeof buf), -1);
-}
-
 static void put_conversion(struct field *f, const struct conversion *c, struct arguments *args)
 {
     char byte;
@@ -311,14 +303,11 @@ static void put_conversion(struct field *f, const struct conversion *c, struct a
     case 'p':
         put_pointer(f, va_arg(args->list, void *));
         return;
-    case 'm':
-        put_errno(f, args->error);
-        return;
     case '%':
         field_put(f, "%", 1);
         return;
     default:
-        /* The compiler has checked the format; what is left is ours to avoid (%n, %ls, %a). */
+        /* The compiler has checked the format; what is left is ours to avoid (%n, %ls, %a, %m). */
         GANGER_ASSERT(c->type == 's');
     }
 }
@@ -362,9 +351,9 @@ static const char *format_convert(const char *p, struct field *f, struct argumen
     return p + 1;
 }
 
-void log_line_fields(struct log_line *line, int error, const char *format, va_list list)
+void log_line_fields(struct log_line *line, const char *format, va_list list)
 {
-    struct arguments args = { .error = error };
+    struct arguments args;
     struct field f = { 0 };
 
     va_copy(args.list, list);

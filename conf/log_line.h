@@ -19,8 +19,9 @@ struct log_line {
 /* Append TEXT as it is: for what comes from the program itself. */
 void log_line_raw(struct log_line *line, const char *text);
 
-/* Append the fields of FORMAT (see log_event()), each after a space. ERROR is what %m names. */
-void log_line_fields(struct log_line *line, int error, const char *format, va_list args);
+/* Append the fields of FORMAT (see log_event()), each after a space. */
+void log_line_fields(struct log_line *line, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 /* Append the newline, after " ..." if something did not fit. The text is not NUL-terminated. */
 void log_line_end(struct log_line *line);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* "name:line:column: message" in new memory, NULL if there is none. */
-static char *error_text(const struct report *r, struct mark mark, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static char *error_text(
+    const struct report *r, struct mark mark, const char *format, va_list args)
 {
     char *message = NULL;
     char *text = NULL;

@@ -176,30 +176,64 @@ static int key_compare(const void *a, const void *b)
     return x->mark.column < y->mark.column ? -1 : x->mark.column > y->mark.column;
 }
 
-/* Report keys that occur twice. Sorting keeps a hostile mapping of many keys cheap. */
-static int mapping_check(struct loader *l, const struct node *mapping)
+/* Remove the keys that are marked as standing twice, so that nobody reads a section again that
+ * was made room for once. */
+static void mapping_prune(struct node *mapping)
 {
-    const struct node **keys;
+    struct node **at = &mapping->first;
+
+    mapping->last = NULL;
+    while (*at != NULL) {
+        struct node *key = *at;
+
+        if (key->twice) {
+            *at = key->next;
+            mapping->count--;
+            tree_free(key);
+        } else {
+            mapping->last = key;
+            at = &key->next;
+        }
+    }
+}
+
+/* Report and mark those of the N sorted KEYS that stand twice. Returns whether there are any. */
+static bool keys_check(struct loader *l, struct node **keys, size_t n)
+{
     struct quoted q;
+    bool any = false;
+
+    for (size_t i = 1; i < n; i++) {
+        const struct node *before = keys[i - 1];
+
+        if (before->bytes != keys[i]->bytes ||
+            memcmp(before->text, keys[i]->text, before->bytes) != 0)
+            continue;
+        report_add(l->report, keys[i]->mark,
+            "the key %s is given twice, first at line %u; remove one of them",
+            report_quote(&q, keys[i]->text, keys[i]->bytes), before->mark.line);
+        keys[i]->twice = true;
+        any = true;
+    }
+    return any;
+}
+
+/* Report and remove keys that stand twice. Sorting keeps a hostile mapping of many keys cheap. */
+static int mapping_check(struct loader *l, struct node *mapping)
+{
+    struct node **keys;
     size_t n = 0;
 
     if (mapping->count < 2)
         return 0;
-    keys = calloc(mapping->count, sizeof(const struct node *));
+    keys = calloc(mapping->count, sizeof(struct node *));
     if (keys == NULL)
         return GANGER_ENOMEM;
-    for (const struct node *key = mapping->first; key != NULL; key = key->next)
+    for (struct node *key = mapping->first; key != NULL; key = key->next)
         keys[n++] = key;
-    qsort(keys, n, sizeof(const struct node *), key_compare);
-    for (size_t i = 1; i < n; i++) {
-        const struct node *before = keys[i - 1];
-
-        if (before->bytes == keys[i]->bytes &&
-            memcmp(before->text, keys[i]->text, before->bytes) == 0)
-            report_add(l->report, keys[i]->mark,
-                "the key %s is given twice, first at line %u; remove one of them",
-                report_quote(&q, keys[i]->text, keys[i]->bytes), before->mark.line);
-    }
+    qsort(keys, n, sizeof(struct node *), key_compare);
+    if (keys_check(l, keys, n))
+        mapping_prune(mapping);
     free(keys);
     return 0;
 }

@@ -25,12 +25,14 @@ struct node {
     struct node *next;  /* in the sequence or mapping that holds this node */
     struct node *value; /* of a key of a mapping */
     size_t count;       /* items or keys */
+    bool twice;         /* a key that stood before in its mapping; only while that is read */
 };
 
 /*
  * Read TEXT. *ret_root is NULL for a text that says nothing. GANGER_ECONF: the text is not YAML
  * or more than we take; REPORT says where and why. GANGER_ENOMEM. A key that occurs twice is
- * reported too, but the tree is given back, so that other errors are found as well.
+ * reported too, but the tree is given back without its later occurrences, so that other errors are
+ * found as well.
  */
 int tree_read(const char *text, size_t bytes, struct report *report, struct node **ret_root);
 

@@ -86,7 +86,7 @@ static void percent_read(
     static const char wanted[] = "a percentage, as in 10 or 10%";
     const char *text = reader_text(r, node, wanted);
     uint64_t value = key->min;
-    char digits[16];
+    char digits[32];
     size_t n;
     int rc = GANGER_EINVAL;
 

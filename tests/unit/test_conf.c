@@ -257,8 +257,8 @@ static void check_init(const char *yaml, const char *printed)
     c = load(text);
     free(text);
     msgpack_unpacked_init(&value);
-    assert_int_equal(msgpack_unpack_next(&value, (const char *)c->pools[0].init,
-                         c->pools[0].init_bytes, &used),
+    assert_int_equal(
+        msgpack_unpack_next(&value, (const char *)c->pools[0].init, c->pools[0].init_bytes, &used),
         MSGPACK_UNPACK_SUCCESS);
     assert_int_equal(used, c->pools[0].init_bytes);
     (void)msgpack_object_print_buffer(out, sizeof out, value.data);
@@ -337,8 +337,8 @@ static void test_conf_init_text_and_lists_of_every_length_class_are_exact(void *
         (void)sprintf(text + at, "]}}}");
         c = load(text);
         msgpack_unpacked_init(&value);
-        assert_int_equal(msgpack_unpack_next(&value, (const char *)c->pools[0].init,
-                             c->pools[0].init_bytes, &used),
+        assert_int_equal(msgpack_unpack_next(
+                             &value, (const char *)c->pools[0].init, c->pools[0].init_bytes, &used),
             MSGPACK_UNPACK_SUCCESS);
         assert_int_equal(used, c->pools[0].init_bytes);
         assert_int_equal(value.data.via.map.ptr[0].val.via.str.size, n);
@@ -484,8 +484,8 @@ static void test_conf_rlimit_kinds_have_names_and_numbers(void **state)
 
 static void test_units_text_round_trips(void **state)
 {
-    static const uint64_t values[] = { 0, 1, 999, 1000, 1024, 1500, 60000, 65536, 5400000,
-        86400000, UINT64_C(1) << 40, UINT64_MAX };
+    static const uint64_t values[] = { 0, 1, 999, 1000, 1024, 1500, 60000, 65536, 5400000, 86400000,
+        UINT64_C(1) << 40, UINT64_MAX };
 
     (void)state;
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {

@@ -71,12 +71,9 @@ static void test_conf_unknown_key_is_refused_with_nearest(void **state)
         { "xyzzy: 1\n",
             "1:1: unknown key \"xyzzy\"; known here: socket, journal, log, limits, semaphores, "
             "pools, agents" },
-        { "log:\n  levle: info\n",
-            "2:3: log: unknown key \"levle\"; did you mean \"level\"?" },
-        { "log:\n  drain: 3s\n",
-            "2:3: log: unknown key \"drain\"; it belongs under \"limits\"" },
-        { "log:\n  colour: red\n",
-            "2:3: log: unknown key \"colour\"; known here: level, format" },
+        { "log:\n  levle: info\n", "2:3: log: unknown key \"levle\"; did you mean \"level\"?" },
+        { "log:\n  drain: 3s\n", "2:3: log: unknown key \"drain\"; it belongs under \"limits\"" },
+        { "log:\n  colour: red\n", "2:3: log: unknown key \"colour\"; known here: level, format" },
         { "pools:\n  w:\n    command: wc\n    max-attempts: 3\n",
             "4:5: pools.w: unknown key \"max-attempts\"; did you mean \"max_attempts\"?" },
         { "pools:\n  w:\n    command: wc\n    rlimits:\n      nofiles: 3\n",
@@ -103,6 +100,12 @@ static void test_conf_key_given_twice_is_refused(void **state)
             "3:3: the key \"w\" is given twice, first at line 2; remove one of them" },
         { "limits:\n  tasks: 1\n  drain: 1s\n  tasks: 2\n",
             "4:3: the key \"tasks\" is given twice, first at line 2; remove one of them" },
+        { "semaphores: {a: 1}\nsemaphores: {b: 1, c: 1, d: 1}\n",
+            "2:1: the key \"semaphores\" is given twice, first at line 1; remove one of them" },
+        { "pools: {w: {command: wc, env: {A: b}, env: {B: c, C: d}}}\n",
+            "1:39: the key \"env\" is given twice, first at line 1; remove one of them" },
+        { "pools: {}\npools: {a: {command: wc}, b: {command: wc}}\n",
+            "2:1: the key \"pools\" is given twice, first at line 1; remove one of them" },
     };
 
     (void)state;
@@ -134,8 +137,7 @@ static void test_conf_wrong_type_is_refused(void **state)
             "1:19: agents.survive: \"true\" is not true or false (without quotes)" },
         { "socket: {path: ganger.sock}\n",
             "1:16: socket.path: \"ganger.sock\" is not an absolute path (one that starts with /)" },
-        { "socket: {path: \"/a\\0b\"}\n",
-            "1:16: socket.path: a NUL byte in the text; remove it" },
+        { "socket: {path: \"/a\\0b\"}\n", "1:16: socket.path: a NUL byte in the text; remove it" },
         { "socket: {mode: rw}\n",
             "1:16: socket.mode: \"rw\" is not permission bits in octal, as in 0600" },
         { "socket: {group: no-such-group-here}\n",
@@ -286,8 +288,8 @@ static void test_conf_bad_name_is_refused(void **state)
     static const char rule[] = "; names have 1 to 128 of the characters A-Z a-z 0-9 . _ - and "
                                "start with a letter or digit";
     static const char *const names[] = { "\"\"", "-a", ".a", "_a", "a/b", "\"a b\"", "\xc3\xa4" };
-    static const char *const shown[] = { "\"\"", "\"-a\"", "\".a\"", "\"_a\"", "\"a/b\"",
-        "\"a b\"", "\"\xc3\xa4\"" };
+    static const char *const shown[] = { "\"\"", "\"-a\"", "\".a\"", "\"_a\"", "\"a/b\"", "\"a b\"",
+        "\"\xc3\xa4\"" };
 
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -296,8 +298,8 @@ static void test_conf_bad_name_is_refused(void **state)
         struct bad bad = { text, error };
 
         (void)snprintf(text, sizeof text, "semaphores:\n  %s: 1\n", names[i]);
-        (void)snprintf(error, sizeof error, "2:3: semaphores: %s is no name of a semaphore%s",
-            shown[i], rule);
+        (void)snprintf(
+            error, sizeof error, "2:3: semaphores: %s is no name of a semaphore%s", shown[i], rule);
         check_one(&bad);
         (void)snprintf(text, sizeof text, "pools:\n  %s: {command: wc}\n", names[i]);
         (void)snprintf(
@@ -331,8 +333,9 @@ static void test_conf_errors_are_collected_in_order_of_the_file(void **state)
 {
     static const char text[] = "limits:\n  tasks: 0\n  drain: 5\nlog:\n  level: x\nnosuch: 1\n"
                                "limits: {}\n";
-    static const char *const starts[] = { "t:2:10: ", "t:3:10: ", "t:5:10: ", "t:6:1: ",
-        "t:7:1: " };
+    static const char *const starts[] = {
+        "t:2:10: ", "t:3:10: ", "t:5:10: ", "t:6:1: ", "t:7:1: "
+    };
     struct conf_errors errors;
     struct conf *conf = NULL;
 
