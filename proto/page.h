@@ -72,11 +72,14 @@ static inline void page_grant(struct page *p, uint32_t limit)
     }
 }
 
+/* No KEEP lies further than this ahead of `begun`; it is well over GANGER_HAND_MAX. */
+#define PAGE_AHEAD_MAX 4096u
+
 /*
  * Coordinator: take back what is not begun. The limit becomes max(begun, KEEP), at most what it
  * was; returns `begun` as it was at that instant. What is < max(begun, KEEP) stays with the child.
- * To keep nothing that is not begun give page_begun() as KEEP: a plain 0 lies ahead once 2^31 hands
- * have passed.
+ * A KEEP that is more than PAGE_AHEAD_MAX ahead of `begun` lies behind it, so that 0 keeps nothing
+ * but what is begun, however many hands have passed.
  */
 static inline uint32_t page_take_back(struct page *p, uint32_t keep)
 {
@@ -85,7 +88,7 @@ static inline uint32_t page_take_back(struct page *p, uint32_t keep)
 
     do {
         begun = (uint32_t)old;
-        limit = page_before(begun, keep) ? keep : begun;
+        limit = keep - begun <= PAGE_AHEAD_MAX ? keep : begun;
         if (page_before((uint32_t)(old >> 32), limit))
             limit = (uint32_t)(old >> 32);
     } while (!atomic_compare_exchange_weak_explicit(

@@ -74,6 +74,21 @@ static void test_page_numbers_go_on_after_the_largest(void **state)
     assert_false(page_begin(&p, 2));
 }
 
+static void test_page_take_back_keeping_zero_always_takes_all(void **state)
+{
+    static const uint32_t begun[] = { 0, 5, INT32_MAX, UINT32_C(1) << 31, (UINT32_C(1) << 31) + 9,
+        UINT32_MAX - PAGE_AHEAD_MAX - 100 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof begun / sizeof begun[0]; i++) {
+        struct page p = { 0 };
+
+        atomic_store(&p.word, page_word(begun[i], begun[i] + 8));
+        assert_int_equal(page_take_back(&p, 0), begun[i]);
+        assert_false(page_begin(&p, begun[i]));
+    }
+}
+
 #define RACE_HANDS 200000u
 #define RACE_AHEAD 16u
 #define BY_CHILD   1
@@ -163,6 +178,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_page_take_back_keeps_what_it_is_told_to),
         cmocka_unit_test(test_page_take_back_never_grants),
         cmocka_unit_test(test_page_numbers_go_on_after_the_largest),
+        cmocka_unit_test(test_page_take_back_keeping_zero_always_takes_all),
         cmocka_unit_test(test_page_race_none_both_begun_and_taken_back),
     };
 
