@@ -61,7 +61,7 @@ static void check_counts(const struct core *c)
         count[t->state]++;
         check_task(c, slot);
     }
-    GANGER_ASSERT(live == c->tasks.live);
+    GANGER_ASSERT(live + c->grave_count == c->tasks.live);
     GANGER_ASSERT(memcmp(count, c->count, sizeof count) == 0);
 }
 

@@ -208,6 +208,7 @@ int core_step(struct core *c, uint64_t now_us, const struct event *ev)
     if (now_us > c->now)
         c->now = now_us;
     c->effect_count = 0;
+    graves_clear(c);
     switch (ev->type) {
     case EVENT_TURN:
         turn(c);

@@ -177,6 +177,7 @@ struct core {
     uint32_t sem_bucket_count, pool_bucket_count;
     struct session *sessions;
     uint32_t session_cap;
+    uint32_t graves, grave_count; /* freed in this step */
     uint32_t held_head, held_tail;
     uint32_t dirty_pools, dirty_sems; /* heads, index + 1 */
     uint32_t grace_pos;               /* heap position of the grace's end */
@@ -232,7 +233,9 @@ uint64_t core_random(struct core *c);
 /* task.c */
 int task_admit(struct core *c, const struct core_spec *spec, uint64_t id, uint32_t *ret_slot);
 void task_move(struct core *c, uint32_t slot, enum task_state to);
+/* Free it; its cells stay readable until the next step, for those who carry out the effects. */
 void task_free(struct core *c, uint32_t slot);
+void graves_clear(struct core *c);
 void task_ready(
     struct core *c, uint32_t slot); /* to READY at its lane's tail, or DELAYED or held */
 void task_append(struct core *c, uint32_t slot, enum fact fact);

@@ -194,8 +194,22 @@ void task_free(struct core *c, uint32_t slot)
     if (t->heap_pos != 0)
         heap_set(&c->heap, DUE_TASK, slot, CORE_NEVER);
     index_remove(c, slot);
-    lane_of(c, t)->refs--;
-    admit_undo(c, slot, t->policy, t->history);
+    t->next = c->graves;
+    c->graves = slot;
+    c->grave_count++;
+}
+
+void graves_clear(struct core *c)
+{
+    while (c->graves != 0) {
+        uint32_t slot = c->graves;
+        struct task *t = task_at(c, slot);
+
+        c->graves = t->next;
+        c->grave_count--;
+        lane_of(c, t)->refs--;
+        admit_undo(c, slot, t->policy, t->history);
+    }
 }
 
 void task_append(struct core *c, uint32_t slot, enum fact fact)

@@ -151,6 +151,8 @@ static void tell(
     e->slot = slot;
     e->id = task_at(c, slot)->id;
     e->code = code;
+    if (type == EFFECT_ENDED)
+        end_described(c, e);
 }
 
 void waiters_accepted(struct core *c, uint32_t slot, bool unknown)
