@@ -185,7 +185,7 @@ struct event {
 enum effect_type {
     EFFECT_ACCEPTED, /* session, req, id */
     EFFECT_UNKNOWN,  /* session, req, id: the submit cannot be confirmed at present */
-    EFFECT_ENDED,    /* session, req, id, slot: task has ended, tell this waiter */
+    EFFECT_ENDED,    /* session, req, id, slot, state, code, attempt: tell this waiter */
     EFFECT_CANCEL,   /* session, req, id, code: answer to EVENT_CANCEL */
     EFFECT_ROOM,     /* session, req, code */
     EFFECT_PROGRESS, /* session, req, id */
@@ -195,7 +195,7 @@ enum effect_type {
                        child is not 0, with the exit report of that child */
     EFFECT_FORGET,  /* slot, id: drop everything; the slot is free after it */
     EFFECT_CALL_DONE,   /* slot: the call's bytes are not needed any more */
-    EFFECT_HAND,        /* child, gen, seq, slot, id, fence, attempt, limit_us */
+    EFFECT_HAND,        /* child, gen, seq, slot, id, fence, attempt, flags, limit_us */
     EFFECT_TAKE_BACK,   /* child, gen, seq = keep; answered by EVENT_CHILD_TAKEN */
     EFFECT_STOP,        /* child, gen, seq: soft stop of that hand */
     EFFECT_KILL,        /* child, gen */
@@ -212,7 +212,8 @@ struct effect {
     int code;
     enum fact fact;
     bool own;
-    uint32_t attempt;
+    uint32_t attempt, flags;
+    enum task_state state;
     uint64_t session, req, id, fence, limit_us;
 };
 
@@ -258,7 +259,10 @@ struct core_task_info {
 /* GANGER_ENOTASK if unknown. */
 int core_task_info(const struct core *c, uint64_t id, struct core_task_info *ret);
 int core_slot_info(const struct core *c, uint32_t slot, struct core_task_info *ret);
-/* For the records: what was asked for; what happened so far. */
+/*
+ * For the records: what was asked for; what happened so far. Good also for a task that was forgotten
+ * in the last step.
+ */
 void core_task_spec(const struct core *c, uint32_t slot, struct core_spec *ret);
 void core_task_attempts(const struct core *c, uint32_t slot, struct core_attempts *ret);
 uint64_t core_task_retention_us(const struct core *c, uint32_t slot);

@@ -91,6 +91,7 @@ void hand_give(struct core *c, uint32_t child, uint32_t slot)
     e->id = t->id;
     e->fence = t->fence;
     e->attempt = t->attempts;
+    e->flags = t->flags;
     e->limit_us = policy_of(c, t)->limit_us;
     stall_deadline(c, child);
 }

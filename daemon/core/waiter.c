@@ -141,6 +141,16 @@ int waiter_remove(struct core *c, uint32_t slot, uint64_t session, uint64_t req)
     return GANGER_ENOTASK;
 }
 
+/* The effect says it all: its task may be gone when it is carried out. */
+static void end_described(const struct core *c, struct effect *e)
+{
+    const struct task *t = task_at(c, e->slot);
+
+    e->state = t->end;
+    e->code = -(int)t->code;
+    e->attempt = t->attempts;
+}
+
 static void tell(
     struct core *c, enum effect_type type, const struct waiter *w, uint32_t slot, int code)
 {
@@ -232,6 +242,7 @@ static int wait_begin(struct core *c, const struct event *ev, uint32_t slot)
     e->req = ev->req;
     e->slot = slot;
     e->id = t->id;
+    end_described(c, e);
     return 0;
 }
 
