@@ -13,8 +13,6 @@
 
 #include "store/writer.h"
 
-#define CHUNK_BYTES (256u * 1024) /* read at a time; more only for a single record */
-
 struct chunk {
     uint64_t generation, offset; /* what to read */
     uint8_t *buf;

@@ -73,6 +73,7 @@ const struct journal_io io_real = {
     .unlink = real_unlink,
     .backoff_min_ms = 100,
     .backoff_max_ms = 2000,
+    .chunk_bytes = (size_t)256 * 1024,
 };
 
 /* Take the first N bytes off IOV; returns how many parts are used up. */

@@ -25,6 +25,8 @@ struct journal_io {
     int (*unlink)(void *ctx, int dir, const char *name);
     /* First and longest wait between two tries on a failing disk. */
     unsigned backoff_min_ms, backoff_max_ms;
+    /* How much reclaim reads at a time; more only for a single record. */
+    size_t chunk_bytes;
 };
 
 /* The real calls. */

@@ -18,7 +18,11 @@
  * they were written, oldest first: the live records of the oldest segment are appended again,
  * then the segment is reused. So when the segment of a record that ends a key is reclaimed, every
  * other record of that key stood before it and is gone already; no record has to be kept alive
- * only to hide another one. Replay gives each live or dead record once, ordered by birth.
+ * only to hide another one. This holds because the owner stops calling a record live when it
+ * APPENDS the record that ends it, not when that one is durable: otherwise a copy could come to
+ * stand behind the end, and outlive it. A segment is not reused before everything is durable
+ * that was appended when its last record was asked for, so nothing is lost by answering early.
+ * Replay gives each live or dead record once, ordered by birth.
  *
  * Failure. After a failed write or sync nothing unsynced is trusted and that sync is not
  * repeated: failed(first_birth, last_birth) tells the owner, who answers "unknown" to those who
@@ -59,15 +63,16 @@ struct store_owner {
     /* Every record up to LAST_BIRTH is durable. Loop thread, from store_poll(). */
     void (*synced)(void *ctx, uint64_t last_birth);
     /* FIRST..LAST could not be confirmed (error CODE, errno text TEXT); synced() may follow. */
-    void (*failed)(void *ctx, uint64_t first_birth, uint64_t last_birth, int code, const char *text);
+    void (*failed)(
+        void *ctx, uint64_t first_birth, uint64_t last_birth, int code, const char *text);
     /* The sync thread has news: arrange a call of store_poll(). SYNC THREAD. */
     void (*notify)(void *ctx);
 };
 
 struct store_config {
-    const char *dir;        /* journal: directory, created if missing (0700) */
-    size_t segment_bytes;   /* journal: 64 KiB..1 GiB, multiple of 4096; 0 = 16 MiB */
-    uint64_t max_bytes;     /* most bytes of segments on disk; 0 = 8 GiB */
+    const char *dir;      /* journal: directory, created if missing (0700) */
+    size_t segment_bytes; /* journal: 64 KiB..1 GiB, multiple of 4096; 0 = 16 MiB */
+    uint64_t max_bytes;   /* most bytes of segments on disk; 0 = 8 GiB */
     struct store_owner owner;
 };
 
@@ -84,8 +89,8 @@ struct store_stats {
  * that was acknowledged is damaged. In each case ERR (ERR_BYTES long, may be NULL) gets a text
  * that names the file, the offset where there is one, and the way out.
  */
-int journal_open(const struct store_config *config, struct store **ret_store, char *err,
-    size_t err_bytes);
+int journal_open(
+    const struct store_config *config, struct store **ret_store, char *err, size_t err_bytes);
 
 /* Open a memory store; same contract, no disk. */
 int store_memory_open(const struct store_config *config, struct store **ret_store);
@@ -111,8 +116,8 @@ void store_unreserve(struct store *s, size_t bytes, unsigned records);
  * which is what the reservation is for; appending without room is a bug and asserts.
  * Returns the record's birth. The record counts as live until store_dead().
  */
-uint64_t store_append(struct store *s, uint8_t kind, uint64_t key, const struct iovec *iov,
-    int iovcnt);
+uint64_t store_append(
+    struct store *s, uint8_t kind, uint64_t key, const struct iovec *iov, int iovcnt);
 
 /* A record of DATA_BYTES is no longer needed (live() answers false for it from now on). */
 void store_dead(struct store *s, size_t data_bytes);

@@ -1,0 +1,533 @@
+/*
+ * What the journal's tests share: a directory of their own, an owner that takes notes, and a
+ * disk that forgets, fails, is full or writes short when it is told to.
+ *
+ * The disk passes everything on to real files. Of each file it keeps the content as of the last
+ * sync; a crash decides for each sector that changed since whether it reached the disk.
+ */
+#ifndef SUPPORT_JOURNAL_RIG_H
+#define SUPPORT_JOURNAL_RIG_H
+
+#include "tests/support/test_main.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/err.h"
+#include "store/io.h"
+#include "store/journal.h"
+#include "store/segment.h"
+#include "store/store.h"
+
+#define RIG_UNUSED __attribute__((unused))
+#define RIG_FILES  256
+#define RIG_FDS    1024
+#define RIG_SECTOR 512u
+
+/* The content of a file as of its last sync. */
+struct rig_file {
+    char name[SEGMENT_NAME_BYTES];
+    uint8_t *synced;
+    size_t bytes;
+    bool dirty;
+    bool lost;    /* a sync failed: as on Linux, later ones succeed without the data */
+    bool removed; /* unlinked, but the directory was not synced since */
+};
+
+struct rig_disk {
+    struct journal_io io;
+    pthread_mutex_t mutex;
+    int dir;
+    struct rig_file files[RIG_FILES];
+    int fd_file[RIG_FDS];
+    uint64_t random;
+    /* Orders. */
+    unsigned fail_writes, fail_syncs; /* how many of the next ones fail, with ERROR */
+    unsigned skip_writes, skip_syncs; /* how many succeed before that */
+    int error;
+    bool full; /* no new file, no growth */
+    bool short_writes;
+    bool dead;        /* the machine is down: nothing has an effect any more */
+    unsigned dies_in; /* goes down after this many changes; 0: does not */
+    /* Counts. */
+    unsigned writes, syncs;
+};
+
+/* The test's side of a store. */
+struct rig {
+    char dir[128];
+    struct rig_disk disk;
+    struct store *store;
+    struct store_config config;
+    int wake;
+    uint64_t synced, failed_first, failed_last;
+    unsigned failures;
+    int failed_code;
+    char err[512];
+};
+
+static RIG_UNUSED uint64_t rig_random(uint64_t *state)
+{
+    *state += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = *state;
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+/* A seed from the environment (SEED=n), or a new one; printed either way. */
+static RIG_UNUSED uint64_t rig_seed(void)
+{
+    const char *given = getenv("SEED");
+    uint64_t seed = given != NULL ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 1000003u;
+
+    (void)printf("SEED=%" PRIu64 "\n", seed);
+    return seed;
+}
+
+/* --- the disk --- */
+
+static int disk_find(struct rig_disk *d, const char *name)
+{
+    int spot = -1;
+
+    for (int i = 0; i < RIG_FILES; i++) {
+        if (strcmp(d->files[i].name, name) == 0 && !d->files[i].removed)
+            return i;
+        if (d->files[i].name[0] == '\0' && spot < 0)
+            spot = i;
+    }
+    assert_true(spot >= 0);
+    (void)snprintf(d->files[spot].name, sizeof d->files[spot].name, "%s", name);
+    return spot;
+}
+
+/* Take the present content of file I as synced. */
+static void disk_keep(struct rig_disk *d, int i)
+{
+    struct rig_file *f = &d->files[i];
+    int fd = openat(d->dir, f->name, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0)
+        return;
+    assert_int_equal(fstat(fd, &st), 0);
+    f->synced = realloc(f->synced, (size_t)st.st_size + 1);
+    assert_non_null(f->synced);
+    assert_int_equal(pread(fd, f->synced, (size_t)st.st_size, 0), st.st_size);
+    f->bytes = (size_t)st.st_size;
+    f->dirty = false;
+    (void)close(fd);
+}
+
+/* One change is about to happen: does the machine still run? Mutex held. */
+static bool disk_runs(struct rig_disk *d)
+{
+    if (!d->dead && d->dies_in > 0 && --d->dies_in == 0)
+        d->dead = true;
+    return !d->dead;
+}
+
+static int disk_open(void *ctx, int dir, const char *name, int flags)
+{
+    struct rig_disk *d = ctx;
+    int fd = -EIO;
+
+    (void)pthread_mutex_lock(&d->mutex);
+    if (d->full && (flags & O_CREAT) != 0)
+        fd = -ENOSPC;
+    else if ((flags & O_CREAT) == 0 || disk_runs(d))
+        fd = io_real.open(NULL, dir, name, flags);
+    if (fd >= 0) {
+        assert_true(fd < RIG_FDS);
+        d->fd_file[fd] = disk_find(d, name);
+    }
+    (void)pthread_mutex_unlock(&d->mutex);
+    return fd;
+}
+
+static int disk_close(void *ctx, int fd)
+{
+    (void)ctx;
+    return io_real.close(NULL, fd);
+}
+
+static ssize_t disk_pread(void *ctx, int fd, void *buf, size_t bytes, uint64_t offset)
+{
+    (void)ctx;
+    return io_real.pread(NULL, fd, buf, bytes, offset);
+}
+
+static ssize_t disk_pwritev(void *ctx, int fd, const struct iovec *iov, int iovcnt, uint64_t offset)
+{
+    struct rig_disk *d = ctx;
+    struct iovec part = iov[0];
+    ssize_t n = -EIO;
+
+    (void)pthread_mutex_lock(&d->mutex);
+    if (!disk_runs(d))
+        goto unlock;
+    d->writes++;
+    d->files[d->fd_file[fd]].dirty = true;
+    if (d->skip_writes > 0) {
+        d->skip_writes--;
+    } else if (d->fail_writes > 0) {
+        /* Half of it may well have got there. */
+        part.iov_len /= 2;
+        (void)io_real.pwritev(NULL, fd, &part, 1, offset);
+        d->fail_writes--;
+        n = -d->error;
+        goto unlock;
+    }
+    if (d->short_writes && part.iov_len > 1) {
+        part.iov_len = 1 + rig_random(&d->random) % (part.iov_len - 1);
+        n = io_real.pwritev(NULL, fd, &part, 1, offset);
+    } else {
+        n = io_real.pwritev(NULL, fd, iov, iovcnt, offset);
+    }
+unlock:
+    (void)pthread_mutex_unlock(&d->mutex);
+    return n;
+}
+
+static int disk_sync(void *ctx, int fd)
+{
+    struct rig_disk *d = ctx;
+    int rc = -EIO;
+
+    (void)pthread_mutex_lock(&d->mutex);
+    if (disk_runs(d)) {
+        d->syncs++;
+        rc = 0;
+        if (d->skip_syncs > 0) {
+            d->skip_syncs--;
+        } else if (d->fail_syncs > 0) {
+            d->fail_syncs--;
+            rc = -d->error;
+            d->files[d->fd_file[fd]].lost = true;
+        }
+        if (rc == 0 && !d->files[d->fd_file[fd]].lost)
+            disk_keep(d, d->fd_file[fd]);
+    }
+    (void)pthread_mutex_unlock(&d->mutex);
+    return rc;
+}
+
+static int disk_sync_dir(void *ctx, int dir)
+{
+    struct rig_disk *d = ctx;
+    int rc = -EIO;
+
+    (void)dir;
+    (void)pthread_mutex_lock(&d->mutex);
+    if (disk_runs(d)) {
+        rc = 0;
+        for (int i = 0; i < RIG_FILES; i++) {
+            if (d->files[i].removed) {
+                free(d->files[i].synced);
+                d->files[i] = (struct rig_file){ 0 };
+            }
+        }
+    }
+    (void)pthread_mutex_unlock(&d->mutex);
+    return rc;
+}
+
+static int disk_rename(void *ctx, int dir, const char *from, const char *to)
+{
+    struct rig_disk *d = ctx;
+    int rc = -EIO;
+
+    (void)pthread_mutex_lock(&d->mutex);
+    if (disk_runs(d)) {
+        int i = disk_find(d, from);
+
+        (void)snprintf(d->files[i].name, sizeof d->files[i].name, "%s", to);
+        rc = io_real.rename(NULL, dir, from, to);
+    }
+    (void)pthread_mutex_unlock(&d->mutex);
+    return rc;
+}
+
+static int disk_unlink(void *ctx, int dir, const char *name)
+{
+    struct rig_disk *d = ctx;
+    int rc = -EIO;
+
+    (void)pthread_mutex_lock(&d->mutex);
+    if (disk_runs(d)) {
+        d->files[disk_find(d, name)].removed = true;
+        rc = io_real.unlink(NULL, dir, name);
+    }
+    (void)pthread_mutex_unlock(&d->mutex);
+    return rc;
+}
+
+static void disk_put(struct rig_disk *d, const char *name, const uint8_t *data, size_t bytes)
+{
+    int fd = openat(d->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, data, bytes, 0), bytes);
+    (void)close(fd);
+}
+
+/* Choose, sector by sector, what of the unsynced changes of file I reached the disk. */
+static void disk_tear(struct rig_disk *d, int i)
+{
+    struct rig_file *f = &d->files[i];
+    uint8_t *now = calloc(1, f->bytes + 1);
+    int fd = openat(d->dir, f->name, O_RDONLY | O_CLOEXEC);
+    uint64_t mode = rig_random(&d->random) % 3;
+
+    assert_true(fd >= 0 && now != NULL);
+    assert_true(pread(fd, now, f->bytes, 0) >= 0);
+    (void)close(fd);
+    for (size_t at = 0; at < f->bytes; at += RIG_SECTOR) {
+        size_t n = f->bytes - at < RIG_SECTOR ? f->bytes - at : RIG_SECTOR;
+
+        if (mode == 0 || (mode == 1 && rig_random(&d->random) % 2 == 0))
+            memcpy(now + at, f->synced + at, n);
+    }
+    disk_put(d, f->name, now, f->bytes);
+    free(now);
+}
+
+/* The machine comes up again: what was not synced is there or not, as it happens. */
+static RIG_UNUSED void disk_crash(struct rig_disk *d)
+{
+    for (int i = 0; i < RIG_FILES; i++) {
+        struct rig_file *f = &d->files[i];
+
+        if (f->name[0] == '\0' || f->synced == NULL)
+            continue;
+        if (f->removed && rig_random(&d->random) % 2 == 0)
+            disk_put(d, f->name, f->synced, f->bytes);
+        else if (f->dirty && !f->removed)
+            disk_tear(d, i);
+    }
+}
+
+/* Forget all orders and what is known of the files, and look at them as they are. */
+static void disk_reset(struct rig_disk *d)
+{
+    DIR *stream = fdopendir(openat(d->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const struct dirent *entry;
+
+    assert_non_null(stream);
+    for (int i = 0; i < RIG_FILES; i++) {
+        free(d->files[i].synced);
+        d->files[i] = (struct rig_file){ 0 };
+    }
+    while ((entry = readdir(stream)) != NULL) {
+        if (strncmp(entry->d_name, "segment-", 8) == 0)
+            disk_keep(d, disk_find(d, entry->d_name));
+    }
+    (void)closedir(stream);
+    d->fail_writes = d->fail_syncs = d->skip_writes = d->skip_syncs = d->dies_in = 0;
+    d->full = d->short_writes = d->dead = false;
+}
+
+static RIG_UNUSED void disk_fail_syncs(struct rig_disk *d, unsigned skip, unsigned n, int error)
+{
+    (void)pthread_mutex_lock(&d->mutex);
+    d->skip_syncs = skip;
+    d->fail_syncs = n;
+    d->error = error;
+    (void)pthread_mutex_unlock(&d->mutex);
+}
+
+static RIG_UNUSED void disk_fail_writes(struct rig_disk *d, unsigned skip, unsigned n, int error)
+{
+    (void)pthread_mutex_lock(&d->mutex);
+    d->skip_writes = skip;
+    d->fail_writes = n;
+    d->error = error;
+    (void)pthread_mutex_unlock(&d->mutex);
+}
+
+static RIG_UNUSED void disk_set_full(struct rig_disk *d, bool full)
+{
+    (void)pthread_mutex_lock(&d->mutex);
+    d->full = full;
+    (void)pthread_mutex_unlock(&d->mutex);
+}
+
+static RIG_UNUSED void disk_set_short(struct rig_disk *d, bool short_writes)
+{
+    (void)pthread_mutex_lock(&d->mutex);
+    d->short_writes = short_writes;
+    (void)pthread_mutex_unlock(&d->mutex);
+}
+
+static RIG_UNUSED void disk_die(struct rig_disk *d, unsigned in)
+{
+    (void)pthread_mutex_lock(&d->mutex);
+    if (in == 0)
+        d->dead = true;
+    else
+        d->dies_in = in;
+    (void)pthread_mutex_unlock(&d->mutex);
+}
+
+/* --- the owner --- */
+
+static bool rig_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)
+{
+    (void)ctx;
+    (void)key;
+    (void)birth;
+    return kind == 1;
+}
+
+static void rig_synced(void *ctx, uint64_t last_birth)
+{
+    struct rig *rig = ctx;
+
+    assert_true(last_birth > rig->synced);
+    rig->synced = last_birth;
+}
+
+static void rig_failed(void *ctx, uint64_t first, uint64_t last, int code, const char *text)
+{
+    struct rig *rig = ctx;
+
+    assert_true(first > rig->synced && first <= last && text[0] != '\0');
+    rig->failures++;
+    rig->failed_first = first;
+    rig->failed_last = last;
+    rig->failed_code = code;
+}
+
+static void rig_notify(void *ctx)
+{
+    uint64_t one = 1;
+
+    assert_int_equal(write(((struct rig *)ctx)->wake, &one, sizeof one), sizeof one);
+}
+
+/* --- the rig --- */
+
+static void rig_remove(const char *dir)
+{
+    DIR *stream = opendir(dir);
+    const struct dirent *entry;
+
+    while (stream != NULL && (entry = readdir(stream)) != NULL)
+        (void)unlinkat(dirfd(stream), entry->d_name, 0);
+    if (stream != NULL)
+        (void)closedir(stream);
+    (void)rmdir(dir);
+}
+
+/* Make a directory and a disk; opens nothing. */
+static RIG_UNUSED void rig_init(struct rig *rig)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    memset(rig, 0, sizeof *rig);
+    (void)snprintf(
+        rig->dir, sizeof rig->dir, "%.80s/journal-test-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    assert_non_null(mkdtemp(rig->dir));
+    rig->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert_true(rig->wake >= 0);
+    assert_int_equal(pthread_mutex_init(&rig->disk.mutex, NULL), 0);
+    rig->disk.dir = open(rig->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(rig->disk.dir >= 0);
+    rig->disk.random = 1;
+    rig->disk.io = (struct journal_io){ .ctx = &rig->disk,
+        .open = disk_open,
+        .close = disk_close,
+        .pread = disk_pread,
+        .pwritev = disk_pwritev,
+        .sync = disk_sync,
+        .sync_dir = disk_sync_dir,
+        .rename = disk_rename,
+        .unlink = disk_unlink,
+        .backoff_min_ms = 1,
+        .backoff_max_ms = 4,
+        .chunk_bytes = 12000 };
+    rig->config = (struct store_config){ .dir = rig->dir,
+        .segment_bytes = 65536,
+        .max_bytes = 64 * 65536,
+        .owner = { .ctx = rig,
+            .live = rig_live,
+            .synced = rig_synced,
+            .failed = rig_failed,
+            .notify = rig_notify } };
+}
+
+static RIG_UNUSED int rig_open(struct rig *rig)
+{
+    int rc = journal_open_on(&rig->config, &rig->disk.io, &rig->store, rig->err, sizeof rig->err);
+
+    if (rc == 0)
+        rig->synced = store_synced(rig->store);
+    return rc;
+}
+
+static RIG_UNUSED void rig_close(struct rig *rig)
+{
+    store_close(rig->store);
+    rig->store = NULL;
+}
+
+static RIG_UNUSED void rig_done(struct rig *rig)
+{
+    rig_close(rig);
+    for (int i = 0; i < RIG_FILES; i++)
+        free(rig->disk.files[i].synced);
+    (void)close(rig->disk.dir);
+    (void)close(rig->wake);
+    (void)pthread_mutex_destroy(&rig->disk.mutex);
+    rig_remove(rig->dir);
+}
+
+/* Reserve and append in one go; returns the birth. */
+static RIG_UNUSED uint64_t rig_append(
+    struct rig *rig, uint8_t kind, uint64_t key, const void *data, size_t bytes)
+{
+    union {
+        const void *in;
+        void *out;
+    } base = { .in = data };
+    struct iovec iov = { .iov_base = base.out, .iov_len = bytes };
+
+    assert_int_equal(store_reserve(rig->store, bytes, 1), 0);
+    return store_append(rig->store, kind, key, &iov, 1);
+}
+
+/* Wait up to MS for a notification, then poll the store. */
+static RIG_UNUSED void rig_turn(struct rig *rig, int ms)
+{
+    struct pollfd p = { .fd = rig->wake, .events = POLLIN };
+    uint64_t count;
+
+    store_flush(rig->store);
+    if (poll(&p, 1, ms) > 0)
+        assert_int_equal(read(rig->wake, &count, sizeof count), sizeof count);
+    store_poll(rig->store);
+}
+
+/* Turn until BIRTH is durable. */
+static RIG_UNUSED void rig_settle(struct rig *rig, uint64_t birth)
+{
+    for (int i = 0; i < 20000 && rig->synced < birth; i++)
+        rig_turn(rig, 5);
+    assert_true(rig->synced >= birth);
+}
+
+#endif
