@@ -147,8 +147,10 @@ static void test_log_rate_lets_burst_through_then_counts(void **state)
     assert_false(log_rate_admit(&rate, "a", 1099));
     assert_true(log_rate_admit(&rate, "b", 1099));
     assert_null(log_rate_take(&rate, 1099, false, &count));
+    /* The report comes before the next line of that event. */
+    assert_false(log_rate_admit(&rate, "a", 1100));
     assert_string_equal(log_rate_take(&rate, 1100, false, &count), "a");
-    assert_int_equal(count, 2);
+    assert_int_equal(count, 3);
     assert_null(log_rate_take(&rate, 1100, false, &count));
     assert_true(log_rate_admit(&rate, "a", 1100));
 }
@@ -292,12 +294,14 @@ static void test_log_auto_format_follows_journal_stream(void **state)
     log_bare(LOG_ERR, "a");
     assert_null(strchr(drain(fds[0]), '<'));
     /* Another stream than the one we write to: a redirection inside of a unit. */
-    (void)snprintf(
-        name, sizeof name, "%lu:%lu", (unsigned long)st.st_dev, (unsigned long)st.st_ino + 1);
-    (void)setenv("JOURNAL_STREAM", name, 1);
-    log_open(fds[1], LOG_FORMAT_AUTO);
-    log_bare(LOG_ERR, "a");
-    assert_null(strchr(drain(fds[0]), '<'));
+    for (unsigned i = 0; i < 2; i++) {
+        (void)snprintf(name, sizeof name, "%lu:%lu", (unsigned long)st.st_dev + i,
+            (unsigned long)st.st_ino + 1 - i);
+        (void)setenv("JOURNAL_STREAM", name, 1);
+        log_open(fds[1], LOG_FORMAT_AUTO);
+        log_bare(LOG_ERR, "a");
+        assert_null(strchr(drain(fds[0]), '<'));
+    }
     (void)unsetenv("JOURNAL_STREAM");
     pipe_close(fds);
 }
