@@ -42,22 +42,23 @@ static int hello_check(struct msg *m, char *err, size_t err_bytes)
 {
     struct msg_hello hello;
     struct msg_error error;
+    int rc;
 
     if (m->type == MSG_ERROR && msg_read_error(m, &error) == 0) {
         (void)snprintf(err, err_bytes, "the daemon refuses: %.*s", (int)error.text.len,
             (const char *)error.text.data);
         return error.code < 0 ? error.code : GANGER_EACCES;
     }
-    if (m->type != MSG_HELLO || msg_read_hello(m, &hello) < 0 || hello.role != ROLE_DAEMON) {
-        (void)snprintf(err, err_bytes, "what answers is no Ganger daemon");
-        return GANGER_EPROTO;
-    }
-    if (hello.version != GANGER_PROTOCOL_VERSION) {
+    rc = m->type == MSG_HELLO ? msg_read_hello(m, &hello) : GANGER_EPROTO;
+    if (rc == 0 && hello.version != GANGER_PROTOCOL_VERSION) {
         (void)snprintf(err, err_bytes, "the daemon speaks protocol version %u, this worker %u",
             hello.version, GANGER_PROTOCOL_VERSION);
         return GANGER_EVERSION;
     }
-    return 0;
+    if (rc == 0 && hello.role == ROLE_DAEMON)
+        return 0;
+    (void)snprintf(err, err_bytes, "what answers is no Ganger daemon");
+    return GANGER_EPROTO;
 }
 
 /* Both hellos, before anything else. */

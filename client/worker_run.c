@@ -28,6 +28,10 @@ static const char *config_fault(const struct ganger_worker_config *c)
         return "the command is empty";
     if (c->link_fd < 0 && c->socket == NULL)
         return "no way to the daemon: neither a descriptor nor a socket";
+    if (c->link_fd >= 0 && fcntl(c->link_fd, F_GETFD) < 0)
+        return "the descriptor of the link is not open";
+    if (c->lock_fd >= 0 && fcntl(c->lock_fd, F_GETFD) < 0)
+        return "the descriptor of the lock is not open";
     if (c->init_bytes != 0 && !value_valid(c->init_args, c->init_bytes))
         return "the initializer's arguments are not one msgpack value";
     return NULL;

@@ -1,0 +1,55 @@
+/*
+ * ganger-worker: the stock agent of a pool. Reads its options, says how the module is loaded,
+ * and leaves the rest to the worker runtime of libganger.
+ */
+#include "worker/module.h"
+#include "worker/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define EXIT_USAGE 2
+
+/* Standard error is the log; <3> is the journald prefix for an error. */
+static int complain(const struct options *o, const char *reason, int status)
+{
+    (void)fprintf(stderr, "<3>ganger-worker pool=%s: %s\n",
+        o->config.pool != NULL ? o->config.pool : "?", reason);
+    return status;
+}
+
+static int work(struct options *o)
+{
+    char err[1024] = "";
+
+    if (o->module != NULL) {
+        union {
+            const char *from;
+            void *to;
+        } path = { o->module };
+
+        o->config.load = module_load;
+        o->config.load_arg = path.to;
+    }
+    if (ganger_worker_run(&o->config, err, sizeof err) < 0)
+        return complain(o, err, 1);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    char err[1024] = "";
+    int status = 0;
+
+    if (options_read(&o, argc, argv, err, sizeof err) < 0)
+        status = complain(&o, err, EXIT_USAGE);
+    else if (o.show_help)
+        (void)fputs(options_help(), stdout);
+    else if (o.show_version)
+        (void)puts("ganger-worker " GANGER_VERSION);
+    else
+        status = work(&o);
+    options_done(&o);
+    return status;
+}
