@@ -36,8 +36,10 @@ int64_t frame_next(const uint8_t *data, size_t data_bytes, size_t max_bytes,
 /* Move what is unsent to the start of the memory. */
 static void out_compact(struct out *o)
 {
-    uint8_t *start = o->data - o->sent;
+    uint8_t *start;
 
+    GANGER_ASSERT(o->data != NULL);
+    start = o->data - o->sent;
     memmove(start, o->data, o->len);
     o->data = start;
     o->cap += o->sent;

@@ -15,7 +15,7 @@
 
 static inline uint64_t id_make(uint32_t epoch, uint64_t counter)
 {
-    return ((uint64_t)epoch << GANGER_ID_COUNTER_BITS) | counter;
+    return (epoch * (UINT64_C(1) << GANGER_ID_COUNTER_BITS)) | counter;
 }
 
 static inline uint32_t id_epoch(uint64_t id)

@@ -14,7 +14,7 @@
 /* Bytes in memory of their own, exactly as long, so that a read beyond the end is seen by ASan. */
 static inline uint8_t *exact_copy(const void *data, size_t len)
 {
-    uint8_t *copy = malloc(len == 0 ? 1 : len);
+    uint8_t *copy = calloc(1, len == 0 ? 1 : len);
 
     if (copy == NULL)
         abort();
