@@ -60,7 +60,7 @@ static int on_agent(struct agent *a, struct msg *m)
     struct pool *pool = a->pool;
     struct msg_agent word;
 
-    if (msg_read_agent(m, &word) < 0 || a->state != AGENT_STARTING)
+    if (msg_read_agent(m, &word) < 0 || (word.code == 0 && a->state != AGENT_STARTING))
         return refuse(a, GANGER_EPROTO, "malformed or second word of a start");
     if (word.code != 0) {
         /* It goes by itself now; its exit is awaited so that nothing of it is left. */
