@@ -21,7 +21,8 @@
 int64_t frame_next(const uint8_t *data, size_t data_bytes, size_t max_bytes,
     const uint8_t **ret_body, size_t *ret_body_bytes, size_t *ret_need);
 
-/* A growing byte buffer. Zero-initialise; owns DATA. FAILED is sticky after an allocation failed. */
+/* A growing byte buffer. Zero-initialise; owns DATA. FAILED is sticky after an allocation failed.
+ */
 struct out {
     uint8_t *data;   /* the first byte that is not sent yet; freed by out_done() only */
     size_t len, cap; /* both counted from DATA */

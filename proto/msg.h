@@ -6,8 +6,8 @@
  * borrow from the frame. Encoders write one whole frame (msg_xxx) or one item of a batch frame.
  * What a decoder was to fill is undefined after it returned an error.
  *
- * Codes are 0 or a negative GANGER_E..., in the structures as on the wire. Texts (not names) that are
- * over GANGER_TEXT_MAX are cut by the encoder, between UTF-8 characters.
+ * Codes are 0 or a negative GANGER_E..., in the structures as on the wire. Texts (not names) that
+ * are over GANGER_TEXT_MAX are cut by the encoder, between UTF-8 characters.
  *
  * A batch message is [type, [item, item, ...]]. To write one: batch_begin(), items, batch_end()
  * (which fills in the number). To read one: msg_open() then one msg_read_xxx() an item.
@@ -19,27 +19,27 @@
 #include "proto/pack.h"
 
 enum msg_type {
-    MSG_HELLO = 1,      /* both ways, first */
-    MSG_ERROR = 2,      /* both ways, fatal: the sender closes after it */
+    MSG_HELLO = 1, /* both ways, first */
+    MSG_ERROR = 2, /* both ways, fatal: the sender closes after it */
     /* client <-> gangerd */
-    MSG_SUBMIT = 10,    /* client: batch of struct msg_submit */
-    MSG_ACCEPTED = 11,  /* gangerd: batch of struct msg_accepted */
-    MSG_END = 12,       /* gangerd: batch of struct msg_end */
-    MSG_PROGRESS = 13,  /* gangerd, and a child on its link: one struct msg_progress */
-    MSG_REQUEST = 14,   /* client: one struct msg_request */
-    MSG_REPLY = 15,     /* gangerd: one struct msg_reply */
+    MSG_SUBMIT = 10,   /* client: batch of struct msg_submit */
+    MSG_ACCEPTED = 11, /* gangerd: batch of struct msg_accepted */
+    MSG_END = 12,      /* gangerd: batch of struct msg_end */
+    MSG_PROGRESS = 13, /* gangerd, and a child on its link: one struct msg_progress */
+    MSG_REQUEST = 14,  /* client: one struct msg_request */
+    MSG_REPLY = 15,    /* gangerd: one struct msg_reply */
     /* child link (fd 3 of a worker child) */
-    MSG_READY = 30,     /* child: one struct msg_ready; its initializer has run (or failed) */
-    MSG_HAND = 31,      /* gangerd: batch of struct msg_hand */
-    MSG_RESULT = 32,    /* child: batch of struct msg_result */
-    MSG_RETURNED = 33,  /* child: [type, count]; hands that it found taken back and dropped */
+    MSG_READY = 30,    /* child: one struct msg_ready; its initializer has run (or failed) */
+    MSG_HAND = 31,     /* gangerd: batch of struct msg_hand */
+    MSG_RESULT = 32,   /* child: batch of struct msg_result */
+    MSG_RETURNED = 33, /* child: [type, count]; hands that it found taken back and dropped */
     /* agent link */
-    MSG_SPAWN = 40,     /* gangerd: struct msg_child{child, gen}: fork one child */
-    MSG_SIGNAL = 41,    /* gangerd: struct msg_signal */
-    MSG_STARTED = 43,   /* agent: struct msg_started, with two descriptors: link, shared page */
-    MSG_EXITED = 44,    /* agent: struct msg_exited */
-    MSG_EMPTY = 45,     /* agent: struct msg_child: no process of that child's group is left */
-    MSG_AGENT = 46,     /* agent: struct msg_agent: module loaded, or why not */
+    MSG_SPAWN = 40,   /* gangerd: struct msg_child{child, gen}: fork one child */
+    MSG_SIGNAL = 41,  /* gangerd: struct msg_signal */
+    MSG_STARTED = 43, /* agent: struct msg_started, with two descriptors: link, shared page */
+    MSG_EXITED = 44,  /* agent: struct msg_exited */
+    MSG_EMPTY = 45,   /* agent: struct msg_child: no process of that child's group is left */
+    MSG_AGENT = 46,   /* agent: struct msg_agent: module loaded, or why not */
 };
 
 enum msg_role { ROLE_CLIENT = 1, ROLE_DAEMON = 2, ROLE_AGENT = 3, ROLE_CHILD = 4 };
@@ -47,10 +47,10 @@ enum msg_role { ROLE_CLIENT = 1, ROLE_DAEMON = 2, ROLE_AGENT = 3, ROLE_CHILD = 4
 /* [1, version, role, features, name, [frame, payload, name, batch, needs], epoch, pid] */
 struct msg_hello {
     uint32_t version, role;
-    uint64_t features;              /* bits; none is defined yet, send 0 */
-    struct slice name;              /* client: program; agent: pool name; daemon: "gangerd VERSION" */
+    uint64_t features; /* bits; none is defined yet, send 0 */
+    struct slice name; /* client: program; agent: pool name; daemon: "gangerd VERSION" */
     uint32_t frame_max, payload_max, name_max, batch_max, needs_max;
-    uint64_t epoch;                 /* daemon: its epoch; others 0 */
+    uint64_t epoch; /* daemon: its epoch; others 0 */
     uint64_t pid;
 };
 
@@ -72,9 +72,19 @@ enum task_flag {
 
 /* Options of a task: a map of small integers; an absent key means the pool's default. */
 enum task_option {
-    OPT_PRIORITY = 1, OPT_DELAY_MS, OPT_RUN_AT_MS, OPT_LIMIT_MS, OPT_KILL_GRACE_MS, OPT_EXPIRY_MS,
-    OPT_ATTEMPTS, OPT_BACKOFF_MS, OPT_BACKOFF_MAX_MS, OPT_JITTER_PERCENT, OPT_CRASH_BUDGET,
-    OPT_RETENTION_MS, OPT_NEEDS, /* OPT_NEEDS: array of [name, permits] */
+    OPT_PRIORITY = 1,
+    OPT_DELAY_MS,
+    OPT_RUN_AT_MS,
+    OPT_LIMIT_MS,
+    OPT_KILL_GRACE_MS,
+    OPT_EXPIRY_MS,
+    OPT_ATTEMPTS,
+    OPT_BACKOFF_MS,
+    OPT_BACKOFF_MAX_MS,
+    OPT_JITTER_PERCENT,
+    OPT_CRASH_BUDGET,
+    OPT_RETENTION_MS,
+    OPT_NEEDS, /* OPT_NEEDS: array of [name, permits] */
     OPT_COUNT
 };
 
@@ -84,13 +94,13 @@ struct task_need {
 };
 
 struct task_options {
-    uint32_t given;              /* bit (1u << OPT_x) for each option that is present */
+    uint32_t given; /* bit (1u << OPT_x) for each option that is present */
     uint32_t priority, attempts, jitter_percent, crash_budget;
-    uint64_t delay_ms;           /* from acceptance */
-    uint64_t run_at_ms;          /* wall clock, milliseconds since 1970; excludes delay_ms */
-    uint64_t limit_ms;           /* 0 = none */
-    uint64_t kill_grace_ms;      /* from the soft signal to the kill */
-    uint64_t expiry_ms;          /* from acceptance: not started by then = EXPIRED; 0 = never */
+    uint64_t delay_ms;      /* from acceptance */
+    uint64_t run_at_ms;     /* wall clock, milliseconds since 1970; excludes delay_ms */
+    uint64_t limit_ms;      /* 0 = none */
+    uint64_t kill_grace_ms; /* from the soft signal to the kill */
+    uint64_t expiry_ms;     /* from acceptance: not started by then = EXPIRED; 0 = never */
     uint64_t backoff_ms, backoff_max_ms, retention_ms;
     uint32_t need_count;
     struct task_need needs[GANGER_NEEDS_MAX];
@@ -98,13 +108,13 @@ struct task_options {
 
 /* [req, flags, pool, options, function, payload] */
 struct msg_submit {
-    uint64_t req;           /* the client's number for it; comes back in every answer */
-    uint32_t flags;         /* enum task_flag */
+    uint64_t req;   /* the client's number for it; comes back in every answer */
+    uint32_t flags; /* enum task_flag */
     struct slice pool;
     struct task_options options;
-    struct slice function;  /* command pools: "" */
-    struct slice payload;   /* one msgpack value; command pools: [ [arg, ...], stdin bin or nil ] */
-    struct slice call;      /* decoder: function and payload as encoded, adjacent; encoder ignores it */
+    struct slice function; /* command pools: "" */
+    struct slice payload;  /* one msgpack value; command pools: [ [arg, ...], stdin bin or nil ] */
+    struct slice call; /* decoder: function and payload as encoded, adjacent; encoder ignores it */
 };
 
 /* [req, id] or, refused, [req, 0, code, text] */
@@ -130,7 +140,8 @@ struct msg_end {
     struct slice outcome;
 };
 
-/* How a worker process ended; all zero if it did not. [pid, exit, signal, core, utime, stime, rss, stderr] */
+/* How a worker process ended; all zero if it did not. [pid, exit, signal, core, utime, stime, rss,
+ * stderr] */
 struct msg_worker_end {
     uint64_t pid;
     uint32_t exit_code, signal;
@@ -141,8 +152,8 @@ struct msg_worker_end {
 
 /*
  * The detail of an unsuccessful end. VALUE: what the function or command gave although it failed
- * (encoded msgpack value, e.g. a command's stdout), empty if nothing (sent as nil). CAUSES: codes of
- * earlier attempts, oldest first: [[code, signal, exit_code], ...].
+ * (encoded msgpack value, e.g. a command's stdout), empty if nothing (sent as nil). CAUSES: codes
+ * of earlier attempts, oldest first: [[code, signal, exit_code], ...].
  */
 struct msg_cause {
     int code;
@@ -158,7 +169,8 @@ struct msg_detail {
     struct msg_cause causes[GANGER_CAUSES_MAX];
 };
 
-/* [13, req_or_seq, id, done, total, text]; from a child: seq and id 0; to a client: its req and the id */
+/* [13, req_or_seq, id, done, total, text]; from a child: seq and id 0; to a client: its req and the
+ * id */
 struct msg_progress {
     uint64_t req, id, done, total;
     struct slice text;
@@ -166,22 +178,22 @@ struct msg_progress {
 
 /* [14, req, verb, id, name, number, number2] */
 enum verb {
-    VERB_PING = 1,      /* value: {} */
-    VERB_WAIT,          /* id; answered by an END item with this req, or a REPLY with an error */
-    VERB_UNWAIT,        /* id; number = the req of the WAIT or SUBMIT: its END is no longer wanted */
-    VERB_STATUS,        /* id; value: map */
-    VERB_WHY,           /* id; value: map */
-    VERB_CANCEL,        /* id; REPLY when the cancel is decided (durable: stored); the END follows */
-    VERB_FORGET,        /* id of an ended task: drop its result now */
-    VERB_POOLS,         /* name "" = all; value: array of maps */
-    VERB_POOL_RESIZE,   /* name, number = processes */
-    VERB_POOL_RESUME,   /* name: BROKEN or paused -> tries again */
-    VERB_POOL_PAUSE,    /* name: hands out nothing more until resumed */
-    VERB_SEM_SET,       /* name, number = permits; creates it when unknown; durable */
-    VERB_SEM_VALUE,     /* name; value: map {limit, held, waiting} */
-    VERB_SEM_LIST,      /* value: array of maps */
-    VERB_STATS,         /* value: map */
-    VERB_ROOM,          /* name = pool, number = tasks, number2 = bytes; REPLY when there is room */
+    VERB_PING = 1,    /* value: {} */
+    VERB_WAIT,        /* id; answered by an END item with this req, or a REPLY with an error */
+    VERB_UNWAIT,      /* id; number = the req of the WAIT or SUBMIT: its END is no longer wanted */
+    VERB_STATUS,      /* id; value: map */
+    VERB_WHY,         /* id; value: map */
+    VERB_CANCEL,      /* id; REPLY when the cancel is decided (durable: stored); the END follows */
+    VERB_FORGET,      /* id of an ended task: drop its result now */
+    VERB_POOLS,       /* name "" = all; value: array of maps */
+    VERB_POOL_RESIZE, /* name, number = processes */
+    VERB_POOL_RESUME, /* name: BROKEN or paused -> tries again */
+    VERB_POOL_PAUSE,  /* name: hands out nothing more until resumed */
+    VERB_SEM_SET,     /* name, number = permits; creates it when unknown; durable */
+    VERB_SEM_VALUE,   /* name; value: map {limit, held, waiting} */
+    VERB_SEM_LIST,    /* value: array of maps */
+    VERB_STATS,       /* value: map */
+    VERB_ROOM,        /* name = pool, number = tasks, number2 = bytes; REPLY when there is room */
     VERB_COUNT
 };
 struct msg_request {
@@ -208,13 +220,13 @@ struct msg_ready {
 
 /* [seq, id, fence, attempt, flags, limit_ms, function, payload] */
 struct msg_hand {
-    uint32_t seq;       /* number of this hand on this link: 0, 1, 2, ... (see proto/page.h) */
+    uint32_t seq; /* number of this hand on this link: 0, 1, 2, ... (see proto/page.h) */
     uint64_t id, fence;
-    uint32_t attempt;   /* 1, 2, ... */
-    uint32_t flags;     /* enum task_flag; only TASK_CHUNK concerns the child */
-    uint64_t limit_ms;  /* 0 = none; information for the function, the coordinator enforces it */
+    uint32_t attempt;  /* 1, 2, ... */
+    uint32_t flags;    /* enum task_flag; only TASK_CHUNK concerns the child */
+    uint64_t limit_ms; /* 0 = none; information for the function, the coordinator enforces it */
     struct slice function, payload;
-    struct slice call;  /* encoder: if not empty, written instead of function and payload */
+    struct slice call; /* encoder: if not empty, written instead of function and payload */
 };
 
 /* [seq, code, outcome]: code 0 = outcome is the result, else outcome is a detail or empty */
@@ -229,7 +241,8 @@ struct msg_child {
     uint32_t child, gen;
 };
 
-/* [41, child, gen, what]: what = SIGTERM or SIGKILL; SIGKILL goes to the child and its whole group */
+/* [41, child, gen, what]: what = SIGTERM or SIGKILL; SIGKILL goes to the child and its whole group
+ */
 struct msg_signal {
     uint32_t child, gen, signal;
 };
@@ -274,7 +287,7 @@ void msg_write_agent(struct out *o, int code, const char *text);
  * same type, so that any number of items can be added.
  */
 struct batch {
-    size_t mark;    /* where the frame begins */
+    size_t mark; /* where the frame begins */
     size_t count_at;
     uint32_t count; /* items in the frame so far */
 };
@@ -305,8 +318,8 @@ struct msg {
 int msg_open(const uint8_t *data, size_t len, struct msg *ret_msg);
 
 /*
- * Single messages: 0 or GANGER_EPROTO / GANGER_ETOOBIG; check the exact end of the frame. The caller
- * has looked at the type. Of a hello of another version only VERSION is read, the rest is 0.
+ * Single messages: 0 or GANGER_EPROTO / GANGER_ETOOBIG; check the exact end of the frame. The
+ * caller has looked at the type. Of a hello of another version only VERSION is read, the rest is 0.
  */
 int msg_read_hello(struct msg *m, struct msg_hello *ret);
 int msg_read_error(struct msg *m, struct msg_error *ret);
@@ -332,7 +345,8 @@ int msg_close(struct msg *m);
 /* Decode a detail (an outcome of an unsuccessful task). An empty one gives all zero. */
 int msg_read_detail(const void *data, size_t len, struct msg_detail *ret);
 
-/* Name of a type, a verb or an end for texts; "?" if unknown. error_text(): text of a GANGER_E code. */
+/* Name of a type, a verb or an end for texts; "?" if unknown. error_text(): text of a GANGER_E
+ * code. */
 const char *msg_type_name(uint32_t type);
 const char *verb_name(uint32_t verb);
 const char *end_name(uint32_t end);

@@ -31,15 +31,15 @@ static inline struct cursor cursor_make(const void *data, size_t len)
     return (struct cursor){ p, len == 0 ? p : p + len, 0 };
 }
 
-uint64_t read_uint(struct cursor *c, uint64_t max);          /* over MAX: GANGER_EPROTO */
+uint64_t read_uint(struct cursor *c, uint64_t max); /* over MAX: GANGER_EPROTO */
 int64_t read_int(struct cursor *c);
 bool read_bool(struct cursor *c);
-struct slice read_str(struct cursor *c, size_t max_bytes);   /* longer: GANGER_ETOOBIG */
+struct slice read_str(struct cursor *c, size_t max_bytes); /* longer: GANGER_ETOOBIG */
 struct slice read_bin(struct cursor *c, size_t max_bytes);
 /* The number of items; over the bound: GANGER_ETOOBIG, more than bytes are left: GANGER_EPROTO. */
 uint32_t read_array(struct cursor *c, uint32_t max_items);
 uint32_t read_map(struct cursor *c, uint32_t max_pairs);
-bool read_nil(struct cursor *c);                             /* true (and consumed) if nil is next */
+bool read_nil(struct cursor *c); /* true (and consumed) if nil is next */
 /*
  * Step over one value of any type; iterative. Arrays and maps inside one another, empty ones
  * counted, may be GANGER_VALUE_DEPTH deep; deeper is GANGER_EPROTO.
