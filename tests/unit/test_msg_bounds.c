@@ -425,23 +425,6 @@ static void test_msg_refusal_without_reason_is_refused(void **state)
     assert_int_equal(accepted_of(4, 7, -5), 0);
 }
 
-/* What would do for the missing text belongs to the message, not to the item. */
-static void test_msg_refusal_without_text_takes_none_from_behind(void **state)
-{
-    struct out o = { 0 };
-
-    (void)state;
-    write_array(&o, 3);
-    write_uint(&o, MSG_ACCEPTED);
-    write_array(&o, 1);
-    write_array(&o, 3);
-    uints(&o, 1);
-    write_uint(&o, 0);
-    write_int(&o, -5);
-    write_str(&o, "x", 1);
-    assert_int_equal(decode(&o), GANGER_EPROTO);
-}
-
 static void test_msg_hello_of_another_version_shows_its_version(void **state)
 {
     struct out o = { 0 };
@@ -504,7 +487,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_msg_number_out_of_range_is_refused),
         cmocka_unit_test(test_msg_hand_limit_out_of_range_is_refused),
         cmocka_unit_test(test_msg_refusal_without_reason_is_refused),
-        cmocka_unit_test(test_msg_refusal_without_text_takes_none_from_behind),
         cmocka_unit_test(test_msg_hello_of_another_version_shows_its_version),
         cmocka_unit_test(test_msg_reply_too_long_for_a_frame_says_so),
         cmocka_unit_test(test_msg_type_of_no_message_is_opened),
