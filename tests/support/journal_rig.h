@@ -286,7 +286,7 @@ static void disk_put(struct rig_disk *d, const char *name, const uint8_t *data, 
 }
 
 /* Choose, sector by sector, what of the unsynced changes of file I reached the disk. */
-static void disk_tear(struct rig_disk *d, int i)
+static RIG_UNUSED void disk_tear(struct rig_disk *d, int i)
 {
     struct rig_file *f = &d->files[i];
     uint8_t *now = calloc(1, f->bytes + 1);
@@ -322,7 +322,7 @@ static RIG_UNUSED void disk_crash(struct rig_disk *d)
 }
 
 /* Forget all orders and what is known of the files, and look at them as they are. */
-static void disk_reset(struct rig_disk *d)
+static RIG_UNUSED void disk_reset(struct rig_disk *d)
 {
     DIR *stream = fdopendir(openat(d->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const struct dirent *entry;
@@ -385,7 +385,7 @@ static RIG_UNUSED void disk_die(struct rig_disk *d, unsigned in)
 
 /* --- the owner --- */
 
-static bool rig_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)
+static RIG_UNUSED bool rig_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)
 {
     (void)ctx;
     (void)key;
