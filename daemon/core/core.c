@@ -91,6 +91,12 @@ struct core *core_new(const struct core_config *config)
     return c;
 }
 
+void core_set_epoch(struct core *c, uint32_t epoch)
+{
+    GANGER_ASSERT(!c->started);
+    c->cfg.epoch = epoch;
+}
+
 static void pool_free(struct pool *p)
 {
     for (unsigned i = 0; i <= GANGER_PRIORITY_MAX; i++)

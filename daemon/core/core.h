@@ -221,6 +221,9 @@ struct effect {
 struct core *core_new(const struct core_config *config);
 void core_free(struct core *c);
 
+/* The epoch that begins now, learned by the replay. Before EVENT_START. */
+void core_set_epoch(struct core *c, uint32_t epoch);
+
 /*
  * One step. Returns 0 or an error for the events that can be refused, and then nothing changed:
  * SUBMIT (EFULL, EDRAIN, EBROKEN, ENOMEM), WAIT, UNWAIT, CANCEL, DROP (ENOTASK, ESTATE, EFULL,
@@ -332,6 +335,10 @@ void core_stats(const struct core *c, struct core_stats *ret);
 /* Children of a pool for status: the N-th child slot of it; false when there is none. */
 bool core_pool_child(const struct core *c, uint32_t pool, uint32_t nth, uint32_t *ret_child,
     uint32_t *ret_gen, bool *ret_ready, uint64_t *ret_task);
+
+/* The pool of a living child, UINT32_MAX if stale; whether it has become ready once. */
+uint32_t core_child_pool(const struct core *c, uint32_t child, uint32_t gen);
+bool core_child_was_ready(const struct core *c, uint32_t child, uint32_t gen);
 
 /* Check every invariant; aborts with the assertion that fails. For tests; takes O(everything). */
 void core_check(const struct core *c);

@@ -168,3 +168,13 @@ void core_stats(const struct core *c, struct core_stats *ret)
     ret->retained = c->count[TASK_DONE] + c->count[TASK_FAILED] + c->count[TASK_CANCELLED] +
                     c->count[TASK_DEAD];
 }
+
+uint32_t core_child_pool(const struct core *c, uint32_t child, uint32_t gen)
+{
+    return child_find(c, child, gen) == 0 ? UINT32_MAX : child_at(c, child)->pool;
+}
+
+bool core_child_was_ready(const struct core *c, uint32_t child, uint32_t gen)
+{
+    return child_find(c, child, gen) != 0 && child_at(c, child)->was_ready;
+}

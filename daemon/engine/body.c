@@ -1,0 +1,34 @@
+#include "engine/body.h"
+
+#include "proto/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct body *body_new(const void *data, uint32_t len)
+{
+    struct body *b = malloc(sizeof *b + len);
+
+    if (b == NULL)
+        return NULL;
+    b->refs = 1;
+    b->len = len;
+    if (data != NULL)
+        memcpy(b->data, data, len);
+    return b;
+}
+
+struct body *body_ref(struct body *b)
+{
+    b->refs++;
+    return b;
+}
+
+void body_unref(struct body *b)
+{
+    if (b == NULL)
+        return;
+    GANGER_ASSERT(b->refs > 0);
+    if (--b->refs == 0)
+        free(b);
+}

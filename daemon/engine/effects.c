@@ -1,0 +1,169 @@
+#include "engine/internal.h"
+
+#include <stdlib.h>
+#include <syslog.h>
+
+void entry_drop(struct engine *e, uint32_t slot)
+{
+    struct entry *x = entry_at(e, slot);
+
+    body_unref(x->body);
+    x->body = NULL;
+    durable_free(e, slot);
+}
+
+static void run_ended(struct engine *e, const struct effect *f)
+{
+    struct msg_end end = { .req = f->req,
+        .id = f->id,
+        .end = (uint32_t)(f->state - TASK_DONE) + END_DONE,
+        .code = f->code,
+        .attempts = f->attempt };
+
+    e->cfg.net.ended(e->cfg.net.ctx, f->session, &end, entry_at(e, f->slot)->body);
+}
+
+static void run_hand(struct engine *e, const struct effect *f)
+{
+    struct body *call = entry_at(e, f->slot)->body;
+    struct msg_hand h = { .seq = f->seq,
+        .id = f->id,
+        .fence = f->fence,
+        .attempt = f->attempt,
+        .flags = f->flags,
+        .limit_ms = f->limit_us / 1000 };
+
+    h.call = (struct slice){ call->data, call->len };
+    e->cfg.pool.hand(e->cfg.pool.ctx, f->child, f->gen, &h, call);
+}
+
+static void run_take_back(struct engine *e, const struct effect *f)
+{
+    uint32_t begun = e->cfg.pool.take_back(e->cfg.pool.ctx, f->child, f->gen, f->seq);
+
+    (void)step(e, &(struct event){ .type = EVENT_CHILD_TAKEN,
+                      .child = f->child,
+                      .gen = f->gen,
+                      .seq = begun,
+                      .number = f->seq });
+}
+
+static void run_reply(struct engine *e, const struct effect *f, const char *text)
+{
+    struct msg_reply r = { .req = f->req, .code = f->code };
+
+    if (f->code != 0) {
+        r.text.data = (const uint8_t *)text;
+        r.text.len = __builtin_strlen(text);
+    }
+    e->cfg.net.reply(e->cfg.net.ctx, f->session, &r);
+}
+
+static void run_progress(struct engine *e, const struct effect *f)
+{
+    struct msg_progress p = *e->progress;
+
+    p.req = f->req;
+    p.id = f->id;
+    e->cfg.net.progress(e->cfg.net.ctx, f->session, &p);
+}
+
+/* What concerns sessions. */
+static void run_session(struct engine *e, const struct effect *f)
+{
+    const struct engine_net_ops *net = &e->cfg.net;
+
+    switch (f->type) {
+    case EFFECT_ACCEPTED:
+        net->accepted(net->ctx, f->session, f->req, f->id);
+        return;
+    case EFFECT_UNKNOWN:
+        net->refused(net->ctx, f->session, f->req, GANGER_EUNKNOWN,
+            "the journal could not confirm this task; it may still run");
+        return;
+    case EFFECT_ENDED:
+        run_ended(e, f);
+        return;
+    case EFFECT_CANCEL:
+        run_reply(e, f, "the task has ended already");
+        return;
+    case EFFECT_ROOM:
+        run_reply(e, f, error_text(f->code));
+        return;
+    default:
+        run_progress(e, f);
+        return;
+    }
+}
+
+/* What concerns agents and children. */
+static void run_pool(struct engine *e, const struct effect *f)
+{
+    const struct engine_pool_ops *pool = &e->cfg.pool;
+
+    switch (f->type) {
+    case EFFECT_HAND:
+        run_hand(e, f);
+        return;
+    case EFFECT_TAKE_BACK:
+        run_take_back(e, f);
+        return;
+    case EFFECT_STOP:
+        pool->stop(pool->ctx, f->child, f->gen, f->seq);
+        return;
+    case EFFECT_KILL:
+        pool->kill(pool->ctx, f->child, f->gen);
+        return;
+    case EFFECT_RETIRE:
+        pool->retire(pool->ctx, f->child, f->gen);
+        return;
+    case EFFECT_SPAWN:
+        pool->spawn(pool->ctx, f->index, f->child, f->gen);
+        return;
+    case EFFECT_AGENT_START:
+        pool->agent_start(pool->ctx, f->index);
+        return;
+    default:
+        report(e, LOG_ERR, "pool-broken", "pool=%s reason=%s", core_pool_name(e->core, f->index),
+            e->pools[f->index].reason == NULL ? "?" : e->pools[f->index].reason);
+        return;
+    }
+}
+
+static void run(struct engine *e, const struct effect *f)
+{
+    switch (f->type) {
+    case EFFECT_APPEND:
+        fact_append(e, f->slot, f->id, f->fact);
+        return;
+    case EFFECT_OUTCOME:
+        outcome_keep(e, f);
+        return;
+    case EFFECT_FORGET:
+        entry_drop(e, f->slot);
+        return;
+    case EFFECT_CALL_DONE:
+        fact_ended(e, f->slot);
+        return;
+    case EFFECT_ACCEPTED:
+    case EFFECT_UNKNOWN:
+    case EFFECT_ENDED:
+    case EFFECT_CANCEL:
+    case EFFECT_ROOM:
+    case EFFECT_PROGRESS:
+        run_session(e, f);
+        return;
+    default:
+        run_pool(e, f);
+        return;
+    }
+}
+
+void effects_run(struct engine *e)
+{
+    size_t count;
+    const struct effect *effects = core_effects(e->core, &count);
+
+    for (size_t i = 0; i < count; i++)
+        run(e, &effects[i]);
+}

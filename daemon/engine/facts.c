@@ -1,0 +1,346 @@
+#include "engine/internal.h"
+
+#include <stdlib.h>
+#include <syslog.h>
+
+int room_for_task(struct engine *e, size_t task_bytes)
+{
+    return store_reserve(
+        e->store, task_bytes + ROOM_END + ROOM_ATTEMPT + ROOM_CANCEL, 1 + ROOM_RECORDS);
+}
+
+void room_give_back(struct engine *e, size_t task_bytes)
+{
+    store_unreserve(e->store, task_bytes + ROOM_END + ROOM_ATTEMPT + ROOM_CANCEL, 1 + ROOM_RECORDS);
+}
+
+void facts_notify(void *ctx)
+{
+    const struct engine *e = ctx;
+
+    if (e->cfg.notify != NULL)
+        e->cfg.notify(e->cfg.notify_ctx);
+}
+
+static void pending_grow(struct engine *e)
+{
+    uint32_t cap = e->pending_cap == 0 ? 1024 : e->pending_cap * 2;
+    struct pending *ring = malloc(cap * sizeof *ring);
+
+    GANGER_ASSERT(ring != NULL); /* bounded by the journal room that was set aside */
+    for (uint32_t i = 0; i < e->pending_count; i++)
+        ring[i] = e->pending[(e->pending_head + i) % e->pending_cap];
+    free(e->pending);
+    e->pending = ring;
+    e->pending_head = 0;
+    e->pending_cap = cap;
+}
+
+static void pending_add(struct engine *e, const struct pending *p)
+{
+    if (e->pending_count == e->pending_cap)
+        pending_grow(e);
+    e->pending[(e->pending_head + e->pending_count++) % e->pending_cap] = *p;
+}
+
+/* Append scratch and then BODY (may be NULL) out of ROOM bytes; returns the birth. */
+static uint64_t append(struct engine *e, enum record_kind kind, uint64_t key,
+    const struct body *body, size_t room, uint32_t *ret_bytes)
+{
+    struct iovec iov[2] = { { e->scratch.data, e->scratch.len }, { NULL, 0 } };
+    size_t bytes = e->scratch.len;
+    uint64_t birth;
+
+    if (body != NULL) {
+        iov[1] = (struct iovec){ (void *)(uintptr_t)body->data, body->len };
+        bytes += body->len;
+    }
+    GANGER_ASSERT(bytes <= room);
+    birth = store_append(e->store, (uint8_t)kind, key, iov, 2);
+    if (room > bytes)
+        store_unreserve(e->store, room - bytes, 0);
+    *ret_bytes = (uint32_t)bytes;
+    return birth;
+}
+
+static bool append_task(struct engine *e, uint32_t slot, uint64_t id, uint64_t *ret_birth)
+{
+    struct entry *x = entry_at(e, slot);
+    struct durable *d = x->durable;
+
+    record_task(e, slot, &e->scratch);
+    d->task_birth = append(e, RECORD_TASK, id, x->body, d->room_task, &d->task_bytes);
+    d->room_task = 0;
+    *ret_birth = d->task_birth;
+    return true;
+}
+
+static bool append_attempt(struct engine *e, uint32_t slot, uint64_t id, uint64_t *ret_birth)
+{
+    struct durable *d = entry_at(e, slot)->durable;
+    uint32_t old = d->attempt_birth == 0 ? UINT32_MAX : d->attempt_bytes;
+
+    if (!d->room_attempt && store_reserve(e->store, ROOM_ATTEMPT, 1) < 0)
+        return false;
+    record_attempt(e, slot, &e->scratch);
+    d->attempt_birth = append(e, RECORD_ATTEMPT, id, NULL, ROOM_ATTEMPT, &d->attempt_bytes);
+    if (old != UINT32_MAX)
+        store_dead(e->store, old);
+    d->room_attempt = store_reserve(e->store, ROOM_ATTEMPT, 1) == 0;
+    *ret_birth = d->attempt_birth;
+    return true;
+}
+
+static bool append_cancel(struct engine *e, uint32_t slot, uint64_t id, uint64_t *ret_birth)
+{
+    struct durable *d = entry_at(e, slot)->durable;
+    uint32_t bytes;
+
+    if (!d->room_cancel && store_reserve(e->store, ROOM_CANCEL, 1) < 0)
+        return false;
+    d->room_cancel = false;
+    e->scratch.len = 0;
+    *ret_birth = append(e, RECORD_CANCEL, id, NULL, ROOM_CANCEL, &bytes);
+    return true;
+}
+
+static bool append_end(struct engine *e, uint32_t slot, uint64_t id, uint64_t *ret_birth)
+{
+    struct entry *x = entry_at(e, slot);
+    struct durable *d = x->durable;
+    size_t bytes, room = d->room_end ? ROOM_END : 0;
+
+    record_end(e, slot, &e->scratch);
+    bytes = e->scratch.len + (x->body == NULL ? 0 : x->body->len);
+    if (bytes > room || !d->room_end) {
+        size_t more = bytes > room ? bytes - room : 0;
+
+        if (store_reserve(e->store, more, d->room_end ? 0 : 1) < 0)
+            return false;
+        room += more;
+    }
+    d->room_end = false;
+    d->end_birth = append(e, RECORD_END, id, x->body, room, &d->end_bytes);
+    *ret_birth = d->end_birth;
+    return true;
+}
+
+static bool append_forget(struct engine *e, uint64_t id)
+{
+    uint32_t bytes;
+
+    /* One that was not asked for needs no record: the end says when it is forgotten. */
+    if (e->dropping && store_reserve(e->store, 0, 1) == 0) {
+        e->scratch.len = 0;
+        (void)append(e, RECORD_FORGET, id, NULL, 0, &bytes);
+    }
+    return true;
+}
+
+static bool try_append(
+    struct engine *e, uint32_t slot, uint64_t id, enum fact fact, uint64_t *ret_birth)
+{
+    switch (fact) {
+    case FACT_SUBMIT:
+        return append_task(e, slot, id, ret_birth);
+    case FACT_ATTEMPT:
+        return append_attempt(e, slot, id, ret_birth);
+    case FACT_CANCEL:
+        return append_cancel(e, slot, id, ret_birth);
+    default:
+        return append_end(e, slot, id, ret_birth);
+    }
+}
+
+/* No room for a fact: its task stays SETTLING, and its child is not read meanwhile. */
+static void stick(struct engine *e, uint32_t slot, enum fact fact)
+{
+    struct durable *d = entry_at(e, slot)->durable;
+
+    if (d->stuck) { /* only an end can follow a cancel, and it says more */
+        d->stuck_fact = fact;
+        return;
+    }
+    d->stuck = true;
+    d->stuck_fact = fact;
+    d->stuck_next = e->stuck;
+    e->stuck = slot;
+    d->child = e->result_child;
+    d->gen = e->result_gen;
+    if (d->child != 0)
+        e->cfg.pool.read(e->cfg.pool.ctx, d->child, d->gen, false);
+    report(e, LOG_WARNING, "journal-no-room", "task=%llx", (unsigned long long)0 + slot);
+}
+
+void fact_append(struct engine *e, uint32_t slot, uint64_t id, enum fact fact)
+{
+    struct pending p = { .id = id, .slot = slot, .fact = fact };
+
+    if (fact == FACT_FORGET)
+        (void)append_forget(e, id);
+    else if (try_append(e, slot, id, fact, &p.birth))
+        pending_add(e, &p);
+    else
+        stick(e, slot, fact);
+}
+
+void facts_retry(struct engine *e)
+{
+    uint32_t list = e->stuck;
+
+    e->stuck = 0;
+    while (list != 0) {
+        uint32_t slot = list;
+        struct durable *d = entry_at(e, slot)->durable;
+        struct core_task_info t;
+        uint32_t child = d->child, gen = d->gen;
+
+        list = d->stuck_next;
+        d->stuck = false;
+        (void)core_slot_info(e->core, slot, &t);
+        e->result_child = child;
+        e->result_gen = gen;
+        fact_append(e, slot, t.id, d->stuck_fact);
+        e->result_child = 0;
+        if (!d->stuck && child != 0)
+            e->cfg.pool.read(e->cfg.pool.ctx, child, gen, true);
+    }
+}
+
+static void semaphore_stored(struct engine *e, const struct pending *p)
+{
+    struct msg_reply r = { .req = p->req };
+
+    if (p->id != 0)
+        e->cfg.net.reply(e->cfg.net.ctx, p->id, &r);
+}
+
+void facts_synced(void *ctx, uint64_t last_birth)
+{
+    struct engine *e = ctx;
+
+    while (e->pending_count > 0 && e->pending[e->pending_head].birth <= last_birth) {
+        struct pending p = e->pending[e->pending_head];
+
+        e->pending_head = (e->pending_head + 1) % e->pending_cap;
+        e->pending_count--;
+        if (p.slot == 0)
+            semaphore_stored(e, &p);
+        else
+            (void)step(e, &(struct event){
+                              .type = EVENT_STORED, .slot = p.slot, .id = p.id, .fact = p.fact });
+    }
+}
+
+void facts_failed(void *ctx, uint64_t first, uint64_t last, int code, const char *text)
+{
+    struct engine *e = ctx;
+
+    report(e, LOG_ERR, "journal-failed", "code=%s text=%s", error_name(code), text);
+    for (uint32_t i = 0; i < e->pending_count; i++) {
+        const struct pending *p = &e->pending[(e->pending_head + i) % e->pending_cap];
+
+        if (p->slot != 0 && p->birth >= first && p->birth <= last)
+            (void)step(
+                e, &(struct event){
+                       .type = EVENT_STORE_FAILED, .slot = p->slot, .id = p->id, .fact = p->fact });
+    }
+}
+
+static bool sem_record_live(const struct engine *e, uint64_t birth)
+{
+    for (uint32_t i = 0; i < core_sem_count(e->core) && i < e->sem_cap; i++) {
+        if (e->sems[i].birth == birth)
+            return true;
+    }
+    return false;
+}
+
+bool facts_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)
+{
+    struct engine *e = ctx;
+    struct core_task_info t;
+    const struct durable *d;
+
+    if (kind == RECORD_EPOCH)
+        return birth == e->epoch_birth;
+    if (kind == RECORD_SEM)
+        return sem_record_live(e, birth);
+    if (core_task_info(e->core, key, &t) < 0)
+        return false;
+    d = entry_at(e, t.slot)->durable;
+    if (d == NULL)
+        return false;
+    switch ((enum record_kind)kind) {
+    case RECORD_TASK:
+        return birth == d->task_birth;
+    case RECORD_ATTEMPT:
+        return birth == d->attempt_birth;
+    case RECORD_CANCEL:
+        return d->task_birth != 0;
+    case RECORD_END:
+        return birth == d->end_birth;
+    default:
+        return false;
+    }
+}
+
+/* The end is durable: nothing but it is needed of this task. */
+void fact_ended(struct engine *e, uint32_t slot)
+{
+    struct durable *d = entry_at(e, slot)->durable;
+
+    if (d == NULL)
+        return;
+    if (d->task_birth != 0)
+        store_dead(e->store, d->task_bytes);
+    if (d->attempt_birth != 0)
+        store_dead(e->store, d->attempt_bytes);
+    d->task_birth = d->attempt_birth = 0;
+    if (d->room_attempt)
+        store_unreserve(e->store, ROOM_ATTEMPT, 1);
+    if (d->room_cancel)
+        store_unreserve(e->store, ROOM_CANCEL, 1);
+    d->room_attempt = d->room_cancel = false;
+}
+
+void durable_free(struct engine *e, uint32_t slot)
+{
+    struct entry *x = entry_at(e, slot);
+    struct durable *d = x->durable;
+
+    if (d == NULL)
+        return;
+    GANGER_ASSERT(!d->stuck);
+    fact_ended(e, slot);
+    if (d->end_birth != 0)
+        store_dead(e->store, d->end_bytes);
+    if (d->room_end)
+        store_unreserve(e->store, ROOM_END, 1);
+    free(d);
+    x->durable = NULL;
+}
+
+int fact_semaphore(
+    struct engine *e, uint32_t sem, uint32_t permits, session_id session, uint64_t req)
+{
+    const char *name = core_sem_name(e->core, sem);
+    struct engine_sem *s = &e->sems[sem];
+    struct pending p = { .id = session, .req = req };
+    uint32_t old = s->birth == 0 ? UINT32_MAX : s->bytes;
+    int rc;
+
+    e->scratch.len = 0;
+    write_array(&e->scratch, 2);
+    write_str(&e->scratch, name, __builtin_strlen(name));
+    write_uint(&e->scratch, permits);
+    rc = store_reserve(e->store, e->scratch.len, 1);
+    if (rc < 0)
+        return rc;
+    s->birth = p.birth = append(e, RECORD_SEM, 0, NULL, e->scratch.len, &s->bytes);
+    s->by_hand = true;
+    if (old != UINT32_MAX)
+        store_dead(e->store, old);
+    pending_add(e, &p);
+    return 0;
+}

@@ -1,0 +1,191 @@
+/*
+ * engine_local: the engine of one coordinator. It turns what net and pool say into events of the
+ * core and carries out the core's effects; it owns the bytes that the core only counts.
+ *
+ *   local.c     open, close, turn; one step at a time
+ *   effects.c   effects -> net, pool, store
+ *   submit.c    a submit from its message to an event
+ *   session.c   who submits
+ *   request.c   the verbs
+ *   render.c    what status, why, pools, semaphores and stats look like
+ *   facts.c     durable facts: append, room, synced
+ *   record.c    facts <-> bytes of the journal
+ *   replay.c    journal -> core
+ *   outcome.c   what is kept of how a task ended
+ *   children.c  what agents and children report
+ */
+#ifndef ENGINE_INTERNAL_H
+#define ENGINE_INTERNAL_H
+
+#include "core/core.h"
+#include "engine/engine.h"
+#include "proto/assert.h"
+#include "store/store.h"
+
+/* Kinds of records in the journal. Never renumber. */
+enum record_kind {
+    RECORD_EPOCH = 1,
+    RECORD_TASK,
+    RECORD_ATTEMPT,
+    RECORD_CANCEL,
+    RECORD_END,
+    RECORD_FORGET,
+    RECORD_SEM,
+    RECORD_SEAL
+};
+
+/* Journal room that a durable task holds for what must never be refused later. */
+#define ROOM_END     512u
+#define ROOM_ATTEMPT 256u
+#define ROOM_CANCEL  32u
+#define ROOM_RECORDS 3u /* beside the task's own */
+
+/* The journal's side of a durable task. */
+struct durable {
+    uint64_t task_birth, attempt_birth, end_birth;
+    uint32_t task_bytes, attempt_bytes, end_bytes; /* of the live records */
+    uint32_t room_task;                            /* set aside for the task's own record */
+    bool room_end, room_attempt, room_cancel;      /* still set aside */
+    bool stuck;                                    /* its next fact waits for room */
+    enum fact stuck_fact;
+    uint32_t child, gen; /* whose link is not read meanwhile, 0 if none */
+    uint32_t stuck_next; /* slot */
+};
+
+struct entry {
+    struct body *body;       /* the call; once the outcome is known, the outcome (may be NULL) */
+    struct durable *durable; /* NULL if not durable */
+};
+
+/* A fact whose sync is awaited. */
+struct pending {
+    uint64_t birth, id; /* slot 0: a semaphore was set, id is the session that asked */
+    uint64_t req;
+    uint32_t slot;
+    enum fact fact;
+};
+
+/* A submit between its admission and its first effect. */
+struct admission {
+    uint32_t slot;
+    struct body *call;
+    struct durable *durable;
+};
+
+struct engine_pool {
+    struct engine_pool_config cfg; /* name and kind are copies */
+    char *name, *kind, *reason;    /* reason: last text of why it does not work, or NULL */
+};
+
+struct engine_child {
+    uint32_t gen;
+    uint64_t pid;
+    struct msg_worker_end end; /* stderr_tail points into tail */
+    uint8_t *tail;
+    char *text;
+    bool exited;
+};
+
+struct engine_sem {
+    bool by_hand;   /* set at run time: the configuration does not change it */
+    uint64_t birth; /* of its live record, 0 if none */
+    uint32_t bytes;
+};
+
+struct engine {
+    struct engine_config cfg;
+    struct core *core;
+    struct store *store;
+    uint32_t epoch;
+    bool unclean, sealed;
+    uint64_t now_us, wall_ms;
+    int64_t wall_offset_us; /* wall clock minus monotonic clock when last looked */
+    struct entry *entries;
+    uint32_t entry_cap;
+    struct engine_pool *pools;
+    uint32_t pool_cap;
+    struct engine_sem *sems;
+    uint32_t sem_cap;
+    struct engine_child *children;
+    uint32_t child_cap;
+    struct pending *pending; /* ring */
+    uint32_t pending_head, pending_count, pending_cap;
+    uint32_t stuck;     /* first task whose fact waits for room */
+    uint32_t last_pool; /* of the submit before */
+    uint64_t epoch_birth;
+    uint32_t epoch_bytes;
+    struct admission *admission; /* of the event of this step, or NULL */
+    uint32_t entry_high;         /* highest slot ever seen */
+    bool dropping;               /* the forget under way was asked for */
+    struct body *result;         /* outcome that came with the event of this step */
+    const struct msg_progress *progress;
+    uint32_t result_child, result_gen;
+    bool busy; /* within a step: further events queue up */
+    struct event *queue;
+    uint32_t queue_len, queue_cap;
+    struct out scratch;
+    uint64_t sessions;
+    uint32_t *uids; /* of sessions, by the low half of their handle */
+    uint32_t uid_cap;
+};
+
+/* local.c */
+int step(struct engine *e, const struct event *ev);
+void report(struct engine *e, int level, const char *name, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+struct entry *entry_at(struct engine *e, uint32_t slot);
+int entries_reserve(struct engine *e, uint32_t slot);
+int pools_reserve(struct engine *e, uint32_t pool);
+int sems_reserve(struct engine *e, uint32_t sem);
+uint64_t wall_of(const struct engine *e, uint64_t us); /* monotonic us -> wall ms */
+uint64_t mono_of(
+    const struct engine *e, uint64_t wall_ms); /* wall ms -> monotonic us, at least 1 */
+
+/* session.c */
+uint32_t engine_session_uid(const struct engine *e, session_id session);
+
+/* effects.c */
+void effects_run(struct engine *e);
+void entry_drop(struct engine *e, uint32_t slot);
+
+/* facts.c */
+int room_for_task(struct engine *e, size_t task_bytes);
+void room_give_back(struct engine *e, size_t task_bytes);
+void fact_append(struct engine *e, uint32_t slot, uint64_t id, enum fact fact);
+void facts_retry(struct engine *e);
+void facts_synced(void *ctx, uint64_t last_birth);
+void facts_failed(void *ctx, uint64_t first, uint64_t last, int code, const char *text);
+bool facts_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth);
+void fact_ended(struct engine *e, uint32_t slot); /* its call's records are dead */
+/* Make a limit set by hand durable; the reply to REQ goes out when it is. */
+int fact_semaphore(
+    struct engine *e, uint32_t sem, uint32_t permits, session_id session, uint64_t req);
+void facts_notify(void *ctx); /* sync thread */
+void durable_free(struct engine *e, uint32_t slot);
+
+/* record.c */
+void record_task(struct engine *e, uint32_t slot, struct out *o);
+void record_attempt(struct engine *e, uint32_t slot, struct out *o);
+void record_end(struct engine *e, uint32_t slot, struct out *o);
+int record_read_task(
+    struct engine *e, const struct store_record *r, struct core_spec *ret, struct slice *ret_call);
+int record_read_attempt(struct engine *e, const struct store_record *r, struct core_attempts *ret);
+int record_read_end(
+    struct engine *e, const struct store_record *r, struct event *ret, struct slice *ret_outcome);
+size_t record_task_bytes(const struct engine *e, const struct core_spec *spec, size_t call_bytes);
+
+/* replay.c */
+int replay(struct engine *e, char *err, size_t err_bytes);
+
+/* outcome.c */
+void outcome_keep(struct engine *e, const struct effect *f);
+
+/* render.c */
+void render_status(struct engine *e, const struct core_task_info *t, struct out *o);
+void render_why(struct engine *e, const struct core_why *w, struct out *o);
+void render_pools(struct engine *e, uint32_t only, struct out *o); /* UINT32_MAX: all */
+void render_sem(struct engine *e, uint32_t sem, struct out *o);
+void render_sems(struct engine *e, struct out *o);
+void render_stats(struct engine *e, struct out *o);
+
+#endif

@@ -1,0 +1,205 @@
+#include "engine/internal.h"
+
+#include <string.h>
+
+/*
+ * Records are a msgpack array (the head) and, for tasks and ends, raw bytes after it: the call
+ * (function and payload as encoded) or the outcome. Times are wall clock, milliseconds, 0 = none.
+ *
+ * TASK:    [pool, uid, flags, priority, attempts, crash_budget, jitter, limit_us, kill_grace_us,
+ *           backoff_us, backoff_max_us, retention_us, due_ms, due_is_wall, expiry_ms,
+ *           [[semaphore, permits], ...]] call
+ * ATTEMPT: [attempts, crashes, due_ms, [[code, signal, exit], ...]]
+ * END:     [end, -code, attempts, forget_ms] outcome
+ */
+#define TASK_HEAD_MAX 160u /* of a task's head, without names */
+#define NEED_MAX      12u  /* of a need, without its name */
+
+size_t record_task_bytes(const struct engine *e, const struct core_spec *spec, size_t call_bytes)
+{
+    size_t bytes = TASK_HEAD_MAX + strlen(core_pool_name(e->core, spec->pool)) + call_bytes;
+
+    for (unsigned i = 0; i < spec->need_count; i++)
+        bytes += NEED_MAX + strlen(core_sem_name(e->core, spec->needs[i].sem));
+    return bytes;
+}
+
+static void write_name(struct out *o, const char *name)
+{
+    write_str(o, name, strlen(name));
+}
+
+static uint64_t due_ms(const struct engine *e, uint64_t due_us)
+{
+    return due_us <= e->now_us ? 0 : wall_of(e, due_us);
+}
+
+void record_task(struct engine *e, uint32_t slot, struct out *o)
+{
+    struct core_spec s;
+
+    core_task_spec(e->core, slot, &s);
+    o->len = 0;
+    write_array(o, 16);
+    write_name(o, core_pool_name(e->core, s.pool));
+    write_uint(o, s.uid);
+    write_uint(o, s.flags);
+    write_uint(o, s.priority);
+    write_uint(o, s.attempts_max);
+    write_uint(o, s.crash_budget);
+    write_uint(o, s.jitter_percent);
+    write_uint(o, s.limit_us);
+    write_uint(o, s.kill_grace_us);
+    write_uint(o, s.backoff_us);
+    write_uint(o, s.backoff_max_us);
+    write_uint(o, s.retention_us);
+    write_uint(o, due_ms(e, s.due_us));
+    write_bool(o, s.due_wall);
+    write_uint(o, s.expiry_us == 0 ? 0 : wall_of(e, s.expiry_us));
+    write_array(o, s.need_count);
+    for (unsigned i = 0; i < s.need_count; i++) {
+        write_array(o, 2);
+        write_name(o, core_sem_name(e->core, s.needs[i].sem));
+        write_uint(o, s.needs[i].permits);
+    }
+}
+
+static void read_needs(struct engine *e, struct cursor *c, struct core_spec *s)
+{
+    uint32_t n = read_array(c, GANGER_NEEDS_MAX);
+
+    for (uint32_t i = 0; i < n && c->error == 0; i++) {
+        struct slice name;
+
+        if (read_array(c, 2) != 2)
+            c->error = GANGER_EPROTO;
+        name = read_str(c, GANGER_NAME_MAX);
+        s->needs[i].permits = (uint32_t)read_uint(c, GANGER_PERMITS_MAX);
+        if (c->error == 0 &&
+            core_sem_add(e->core, (const char *)name.data, name.len, &s->needs[i].sem) < 0)
+            c->error = GANGER_ENOMEM;
+    }
+    s->need_count = (uint8_t)n;
+}
+
+int record_read_task(
+    struct engine *e, const struct store_record *r, struct core_spec *ret, struct slice *ret_call)
+{
+    struct cursor c = cursor_make(r->data, r->data_bytes);
+    struct core_spec s = { 0 };
+    struct slice pool;
+    uint64_t due, expiry;
+
+    if (read_array(&c, 16) != 16)
+        return GANGER_ECORRUPT;
+    pool = read_str(&c, GANGER_NAME_MAX);
+    s.uid = (uint32_t)read_uint(&c, UINT32_MAX);
+    s.flags = (uint32_t)read_uint(&c, UINT8_MAX);
+    s.priority = (uint8_t)read_uint(&c, GANGER_PRIORITY_MAX);
+    s.attempts_max = (uint16_t)read_uint(&c, GANGER_ATTEMPTS_MAX);
+    s.crash_budget = (uint8_t)read_uint(&c, GANGER_CRASHES_MAX);
+    s.jitter_percent = (uint8_t)read_uint(&c, 100);
+    s.limit_us = read_uint(&c, UINT64_MAX);
+    s.kill_grace_us = read_uint(&c, UINT64_MAX);
+    s.backoff_us = read_uint(&c, UINT64_MAX);
+    s.backoff_max_us = read_uint(&c, UINT64_MAX);
+    s.retention_us = read_uint(&c, UINT64_MAX);
+    due = read_uint(&c, UINT64_MAX);
+    s.due_wall = read_bool(&c);
+    expiry = read_uint(&c, UINT64_MAX);
+    read_needs(e, &c, &s);
+    if (c.error == 0)
+        c.error = core_pool_add(e->core, (const char *)pool.data, pool.len, &s.pool);
+    if (c.error != 0)
+        return c.error == GANGER_ENOMEM ? GANGER_ENOMEM : GANGER_ECORRUPT;
+    s.due_us = due == 0 ? 0 : mono_of(e, due);
+    s.expiry_us = expiry == 0 ? 0 : mono_of(e, expiry);
+    *ret_call = (struct slice){ c.at, (size_t)(c.end - c.at) };
+    s.call_bytes = (uint32_t)ret_call->len;
+    *ret = s;
+    return 0;
+}
+
+void record_attempt(struct engine *e, uint32_t slot, struct out *o)
+{
+    struct core_attempts a;
+
+    core_task_attempts(e->core, slot, &a);
+    o->len = 0;
+    write_array(o, 4);
+    write_uint(o, a.attempts);
+    write_uint(o, a.crashes);
+    write_uint(o, due_ms(e, a.due_us));
+    write_array(o, a.cause_count);
+    for (unsigned i = 0; i < a.cause_count; i++) {
+        write_array(o, 3);
+        write_uint(o, a.causes[i].code);
+        write_uint(o, a.causes[i].signal);
+        write_uint(o, a.causes[i].exit_code);
+    }
+}
+
+int record_read_attempt(struct engine *e, const struct store_record *r, struct core_attempts *ret)
+{
+    struct cursor c = cursor_make(r->data, r->data_bytes);
+    struct core_attempts a = { 0 };
+    uint64_t due;
+
+    if (read_array(&c, 4) != 4)
+        return GANGER_ECORRUPT;
+    a.attempts = (uint32_t)read_uint(&c, GANGER_ATTEMPTS_MAX);
+    a.crashes = (uint8_t)read_uint(&c, GANGER_CRASHES_MAX);
+    due = read_uint(&c, UINT64_MAX);
+    a.cause_count = (uint8_t)read_array(&c, GANGER_CAUSES_MAX);
+    for (unsigned i = 0; i < a.cause_count && c.error == 0; i++) {
+        if (read_array(&c, 3) != 3)
+            return GANGER_ECORRUPT;
+        a.causes[i].code = (uint8_t)read_uint(&c, UINT8_MAX);
+        a.causes[i].signal = (uint8_t)read_uint(&c, UINT8_MAX);
+        a.causes[i].exit_code = (uint8_t)read_uint(&c, UINT8_MAX);
+    }
+    if (c.error != 0)
+        return GANGER_ECORRUPT;
+    a.due_us = due == 0 ? 0 : mono_of(e, due);
+    *ret = a;
+    return 0;
+}
+
+void record_end(struct engine *e, uint32_t slot, struct out *o)
+{
+    struct core_task_info t;
+    uint64_t retention_us = core_task_retention_us(e->core, slot);
+    uint64_t retention_ms = retention_us == 0 ? e->cfg.orphan_retention_ms : retention_us / 1000;
+
+    (void)core_slot_info(e->core, slot, &t);
+    o->len = 0;
+    write_array(o, 4);
+    write_uint(o, t.end);
+    write_uint(o, (uint64_t)-t.code);
+    write_uint(o, t.attempts);
+    write_uint(o, e->wall_ms + retention_ms);
+}
+
+int record_read_end(
+    struct engine *e, const struct store_record *r, struct event *ret, struct slice *ret_outcome)
+{
+    struct cursor c = cursor_make(r->data, r->data_bytes);
+    uint64_t state, code, forget_ms;
+
+    if (read_array(&c, 4) != 4)
+        return GANGER_ECORRUPT;
+    state = read_uint(&c, TASK_DEAD);
+    code = read_uint(&c, UINT8_MAX);
+    (void)read_uint(&c, GANGER_ATTEMPTS_MAX);
+    forget_ms = read_uint(&c, UINT64_MAX);
+    if (c.error != 0 || state < TASK_DONE)
+        return GANGER_ECORRUPT;
+    *ret_outcome = (struct slice){ c.at, (size_t)(c.end - c.at) };
+    *ret = (struct event){ .type = EVENT_REPLAY_END,
+        .id = r->key,
+        .state = (enum task_state)state,
+        .code = -(int)code,
+        .number = ret_outcome->len,
+        .time_us = mono_of(e, forget_ms) };
+    return 0;
+}

@@ -1,0 +1,201 @@
+#include "engine/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct replay {
+    struct engine *e;
+    uint64_t records, last_birth;
+    uint8_t last_kind;
+    uint32_t epoch; /* highest seen */
+    const char *what;
+};
+
+static int no_memory(struct replay *p)
+{
+    p->what = "out of memory";
+    return GANGER_ENOMEM;
+}
+
+static int replay_task(struct replay *p, const struct store_record *r)
+{
+    struct engine *e = p->e;
+    struct core_spec spec;
+    struct slice call;
+    struct body *body;
+    struct durable *d;
+    int rc = record_read_task(e, r, &spec, &call);
+
+    if (rc < 0)
+        return rc;
+    body = body_new(call.data, (uint32_t)call.len);
+    d = calloc(1, sizeof *d);
+    if (body == NULL || d == NULL || entries_reserve(e, e->entry_high + 1) < 0)
+        goto no_room;
+    d->task_birth = r->birth;
+    d->task_bytes = (uint32_t)r->data_bytes;
+    /* Should there be no room now, it is asked for when it is needed. */
+    if (store_reserve(e->store, ROOM_END + ROOM_ATTEMPT + ROOM_CANCEL, ROOM_RECORDS) == 0)
+        d->room_end = d->room_attempt = d->room_cancel = true;
+    e->admission = &(struct admission){ .call = body, .durable = d };
+    rc = step(e, &(struct event){ .type = EVENT_REPLAY_TASK,
+                     .id = r->key,
+                     .spec = &spec,
+                     .ret_slot = &e->admission->slot });
+    if (rc == 0)
+        return 0;
+    e->admission = NULL;
+    if (d->room_end)
+        store_unreserve(e->store, ROOM_END + ROOM_ATTEMPT + ROOM_CANCEL, ROOM_RECORDS);
+no_room:
+    free(d);
+    body_unref(body);
+    return rc == GANGER_EEXIST ? GANGER_ECORRUPT : no_memory(p);
+}
+
+static int replay_attempt(struct replay *p, const struct store_record *r)
+{
+    struct core_attempts a;
+    struct core_task_info t;
+    struct durable *d;
+    int rc = record_read_attempt(p->e, r, &a);
+
+    if (rc < 0)
+        return rc;
+    rc = step(p->e, &(struct event){ .type = EVENT_REPLAY_ATTEMPT, .id = r->key, .attempts = &a });
+    if (rc < 0 || core_task_info(p->e->core, r->key, &t) < 0) {
+        store_dead(p->e->store, r->data_bytes);
+        return 0;
+    }
+    d = entry_at(p->e, t.slot)->durable;
+    if (d->attempt_birth != 0)
+        store_dead(p->e->store, d->attempt_bytes);
+    d->attempt_birth = r->birth;
+    d->attempt_bytes = (uint32_t)r->data_bytes;
+    return 0;
+}
+
+static int replay_end(struct replay *p, const struct store_record *r)
+{
+    struct engine *e = p->e;
+    struct event ev;
+    struct core_task_info t;
+    struct slice outcome;
+    struct entry *x;
+    int rc = record_read_end(e, r, &ev, &outcome);
+
+    if (rc < 0)
+        return rc;
+    if (core_task_info(e->core, r->key, &t) < 0 || step(e, &ev) < 0) {
+        store_dead(e->store, r->data_bytes);
+        return 0;
+    }
+    x = entry_at(e, t.slot);
+    body_unref(x->body);
+    x->body = outcome.len == 0 ? NULL : body_new(outcome.data, (uint32_t)outcome.len);
+    if (outcome.len > 0 && x->body == NULL)
+        return no_memory(p);
+    x->durable->end_birth = r->birth;
+    x->durable->end_bytes = (uint32_t)r->data_bytes;
+    if (x->durable->room_end)
+        store_unreserve(e->store, ROOM_END, 1);
+    x->durable->room_end = false;
+    return 0;
+}
+
+static int replay_semaphore(struct replay *p, const struct store_record *r)
+{
+    struct engine *e = p->e;
+    struct cursor c = cursor_make(r->data, r->data_bytes);
+    struct slice name;
+    uint32_t sem, permits;
+
+    if (read_array(&c, 2) != 2)
+        return GANGER_ECORRUPT;
+    name = read_str(&c, GANGER_NAME_MAX);
+    permits = (uint32_t)read_uint(&c, GANGER_PERMITS_MAX);
+    if (c.error != 0)
+        return GANGER_ECORRUPT;
+    if (core_sem_add(e->core, (const char *)name.data, name.len, &sem) < 0 ||
+        sems_reserve(e, sem) < 0)
+        return no_memory(p);
+    if (e->sems[sem].birth != 0)
+        store_dead(e->store, e->sems[sem].bytes);
+    e->sems[sem] =
+        (struct engine_sem){ .by_hand = true, .birth = r->birth, .bytes = (uint32_t)r->data_bytes };
+    return step(e, &(struct event){ .type = EVENT_SEM_SET, .index = sem, .number = permits });
+}
+
+static int replay_epoch(struct replay *p, const struct store_record *r)
+{
+    struct cursor c = cursor_make(r->data, r->data_bytes);
+    uint32_t epoch;
+
+    if (read_array(&c, 2) != 2)
+        return GANGER_ECORRUPT;
+    epoch = (uint32_t)read_uint(&c, GANGER_EPOCH_MAX);
+    if (c.error != 0)
+        return GANGER_ECORRUPT;
+    store_dead(p->e->store, r->data_bytes);
+    if (epoch > p->epoch)
+        p->epoch = epoch;
+    return 0;
+}
+
+static int replay_mark(struct replay *p, const struct store_record *r, enum event_type type)
+{
+    store_dead(p->e->store, r->data_bytes);
+    (void)step(p->e, &(struct event){ .type = type, .id = r->key });
+    return 0;
+}
+
+static int visit(void *ctx, const struct store_record *r)
+{
+    struct replay *p = ctx;
+
+    p->records++;
+    p->last_kind = r->kind;
+    p->last_birth = r->birth;
+    switch ((enum record_kind)r->kind) {
+    case RECORD_EPOCH:
+        return replay_epoch(p, r);
+    case RECORD_TASK:
+        return replay_task(p, r);
+    case RECORD_ATTEMPT:
+        return replay_attempt(p, r);
+    case RECORD_CANCEL:
+        return replay_mark(p, r, EVENT_REPLAY_CANCEL);
+    case RECORD_END:
+        return replay_end(p, r);
+    case RECORD_FORGET:
+        return replay_mark(p, r, EVENT_REPLAY_FORGET);
+    case RECORD_SEM:
+        return replay_semaphore(p, r);
+    case RECORD_SEAL:
+        store_dead(p->e->store, r->data_bytes);
+        return 0;
+    }
+    p->what = "a kind of record that this version does not know";
+    return GANGER_EFOREIGN;
+}
+
+int replay(struct engine *e, char *err, size_t err_bytes)
+{
+    struct replay p = { .e = e };
+    int rc = store_replay(e->store, visit, &p);
+
+    if (rc < 0 && err_bytes > 0 && (p.what != NULL || rc == GANGER_ECORRUPT))
+        (void)snprintf(err, err_bytes, "journal record %llu of kind %u: %s",
+            (unsigned long long)p.last_birth, p.last_kind,
+            p.what == NULL ? "its content makes no sense" : p.what);
+    if (rc < 0)
+        return rc;
+    if (p.epoch >= GANGER_EPOCH_MAX) {
+        (void)snprintf(err, err_bytes, "the journal's epochs are used up; start a new one");
+        return GANGER_ERANGE;
+    }
+    e->epoch = p.epoch + 1;
+    e->unclean = p.records > 0 && p.last_kind != RECORD_SEAL;
+    core_set_epoch(e->core, e->epoch);
+    return 0;
+}

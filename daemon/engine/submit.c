@@ -1,0 +1,194 @@
+#include "engine/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool given(const struct task_options *o, enum task_option opt)
+{
+    return (o->given & (1u << opt)) != 0;
+}
+
+static uint32_t pool_of_name(struct engine *e, struct slice name)
+{
+    const char *last;
+
+    if (e->last_pool != UINT32_MAX) {
+        last = core_pool_name(e->core, e->last_pool);
+        if (strlen(last) == name.len && memcmp(last, name.data, name.len) == 0)
+            return e->last_pool;
+    }
+    return e->last_pool = core_pool_find(e->core, (const char *)name.data, name.len);
+}
+
+/* The option of the task, or its pool's default. */
+#define PICK(field, opt) (given(o, opt) ? o->field : d->field)
+
+static void fill_policy(const struct engine *e, const struct task_options *o,
+    const struct engine_pool_config *p, struct core_spec *s)
+{
+    const struct task_options *d = &p->defaults;
+    bool stays = (s->flags & CORE_TASK_WAIT) == 0 || (s->flags & CORE_TASK_DURABLE) != 0;
+
+    s->priority = (uint8_t)PICK(priority, OPT_PRIORITY);
+    s->jitter_percent = (uint8_t)PICK(jitter_percent, OPT_JITTER_PERCENT);
+    s->crash_budget = (uint8_t)PICK(crash_budget, OPT_CRASH_BUDGET);
+    s->attempts_max = (uint16_t)PICK(attempts, OPT_ATTEMPTS);
+    if (s->attempts_max == 0)
+        s->attempts_max = 1;
+    s->limit_us = PICK(limit_ms, OPT_LIMIT_MS) * 1000;
+    s->kill_grace_us = PICK(kill_grace_ms, OPT_KILL_GRACE_MS) * 1000;
+    s->backoff_us = PICK(backoff_ms, OPT_BACKOFF_MS) * 1000;
+    s->backoff_max_us = PICK(backoff_max_ms, OPT_BACKOFF_MAX_MS) * 1000;
+    /* The result of a task whose submitter waits for it is not kept unless asked for. */
+    if (given(o, OPT_RETENTION_MS) || stays)
+        s->retention_us = PICK(retention_ms, OPT_RETENTION_MS) * 1000;
+    if (given(o, OPT_DELAY_MS) && o->delay_ms > 0)
+        s->due_us = e->now_us + o->delay_ms * 1000;
+    if (given(o, OPT_RUN_AT_MS)) {
+        s->due_us = mono_of(e, o->run_at_ms);
+        s->due_wall = true;
+    }
+    if (PICK(expiry_ms, OPT_EXPIRY_MS) > 0)
+        s->expiry_us = e->now_us + PICK(expiry_ms, OPT_EXPIRY_MS) * 1000;
+}
+
+static int fill_needs(const struct engine *e, const struct task_options *o, struct core_spec *s,
+    char *text, size_t text_bytes)
+{
+    for (unsigned i = 0; i < o->need_count; i++) {
+        const struct task_need *n = &o->needs[i];
+        uint32_t sem = core_sem_find(e->core, (const char *)n->name.data, n->name.len);
+
+        if (sem == UINT32_MAX) {
+            (void)snprintf(text, text_bytes,
+                "no semaphore is named \"%.*s\"; define it in the configuration or with "
+                "\"ganger sem set\"",
+                (int)n->name.len, (const char *)n->name.data);
+            return GANGER_ENOSEM;
+        }
+        s->needs[i] = (struct core_need){ .sem = sem, .permits = n->permits };
+    }
+    s->need_count = (uint8_t)o->need_count;
+    return 0;
+}
+
+static int make_spec(struct engine *e, session_id session, const struct msg_submit *m,
+    struct core_spec *s, char *text, size_t text_bytes)
+{
+    uint32_t pool = pool_of_name(e, m->pool);
+    const struct engine_pool_config *p;
+    bool durable;
+
+    if (pool == UINT32_MAX || pool >= e->pool_cap || e->pools[pool].name == NULL) {
+        (void)snprintf(text, text_bytes, "no pool is named \"%.*s\"", (int)m->pool.len,
+            (const char *)m->pool.data);
+        return GANGER_ENOPOOL;
+    }
+    p = &e->pools[pool].cfg;
+    durable = (m->flags & TASK_DURABLE) != 0 || (p->durable && (m->flags & TASK_NOT_DURABLE) == 0);
+    s->pool = pool;
+    s->uid = engine_session_uid(e, session);
+    s->flags = (m->flags & (TASK_WAIT | TASK_QUIET | TASK_CHUNK)) | (durable ? TASK_DURABLE : 0);
+    s->call_bytes = (uint32_t)m->call.len;
+    fill_policy(e, &m->options, p, s);
+    return fill_needs(e, &m->options, s, text, text_bytes);
+}
+
+static void refusal(struct engine *e, const struct core_spec *s, int code, bool journal, char *text,
+    size_t text_bytes)
+{
+    struct core_pool_info i;
+    const char *reason = e->pools[s->pool].reason;
+
+    core_pool_info(e->core, s->pool, &i);
+    if (journal)
+        (void)snprintf(text, text_bytes, "the journal has no room: %s", error_text(code));
+    else if (code == GANGER_EFULL)
+        (void)snprintf(text, text_bytes,
+            "pool %s is full: %llu tasks of %llu, %llu bytes of %llu; wait for room",
+            core_pool_name(e->core, s->pool), (unsigned long long)i.tasks,
+            (unsigned long long)i.settings.backlog, (unsigned long long)i.bytes,
+            (unsigned long long)i.settings.backlog_bytes);
+    else if (code == GANGER_EBROKEN && reason != NULL)
+        (void)snprintf(text, text_bytes, "pool %s is broken: %s; mend it, then resume the pool",
+            core_pool_name(e->core, s->pool), reason);
+    else
+        (void)snprintf(text, text_bytes, "%s", error_text(code));
+}
+
+/* Bytes and journal room of a task, before the core admits it. */
+static int admission_prepare(struct engine *e, const struct msg_submit *m,
+    const struct core_spec *s, struct admission *a, bool *ret_journal)
+{
+    size_t bytes = 0;
+    int rc;
+
+    *ret_journal = false;
+    if (entries_reserve(e, e->entry_high + 1) < 0)
+        return GANGER_ENOMEM;
+    if ((s->flags & TASK_DURABLE) != 0) {
+        bytes = record_task_bytes(e, s, m->call.len);
+        rc = room_for_task(e, bytes);
+        *ret_journal = rc < 0;
+        if (rc < 0)
+            return rc;
+        a->durable = calloc(1, sizeof *a->durable);
+        if (a->durable == NULL) {
+            room_give_back(e, bytes);
+            return GANGER_ENOMEM;
+        }
+        a->durable->room_task = (uint32_t)bytes;
+        a->durable->room_end = a->durable->room_attempt = a->durable->room_cancel = true;
+    }
+    a->call = body_new(m->call.data, (uint32_t)m->call.len);
+    if (a->call == NULL && a->durable != NULL)
+        room_give_back(e, bytes);
+    return a->call == NULL ? GANGER_ENOMEM : 0;
+}
+
+static void admission_undo(struct engine *e, struct admission *a)
+{
+    if (a->durable != NULL)
+        room_give_back(e, a->durable->room_task);
+    body_unref(a->call);
+    free(a->durable);
+}
+
+static int admit(struct engine *e, session_id session, const struct msg_submit *m,
+    const struct core_spec *s, bool *ret_journal)
+{
+    struct admission a = { 0 };
+    int rc = admission_prepare(e, m, s, &a, ret_journal);
+
+    if (rc < 0) {
+        free(a.durable);
+        return rc;
+    }
+    e->admission = &a;
+    rc = step(e, &(struct event){ .type = EVENT_SUBMIT,
+                     .session = session,
+                     .req = m->req,
+                     .spec = s,
+                     .ret_slot = &a.slot });
+    e->admission = NULL;
+    if (rc < 0)
+        admission_undo(e, &a);
+    return rc;
+}
+
+void engine_submit(struct engine *e, session_id session, const struct msg_submit *m)
+{
+    struct core_spec s = { 0 };
+    char text[512];
+    bool journal = false;
+    int rc = make_spec(e, session, m, &s, text, sizeof text);
+
+    if (rc == 0) {
+        rc = admit(e, session, m, &s, &journal);
+        if (rc < 0)
+            refusal(e, &s, rc, journal, text, sizeof text);
+    }
+    if (rc < 0)
+        e->cfg.net.refused(e->cfg.net.ctx, session, m->req, rc, text);
+}
