@@ -76,7 +76,7 @@ static int cancel_waiting(struct core *c, const struct event *ev, uint32_t slot)
 
 int cancel_event(struct core *c, const struct event *ev)
 {
-    uint32_t slot = index_find(c, ev->id);
+    uint32_t slot = ids_find(c, ev->id);
     const struct task *t;
 
     if (slot == 0)

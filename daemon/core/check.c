@@ -34,7 +34,7 @@ static void check_task(const struct core *c, uint32_t slot)
     const struct task *t = task_at(c, slot);
     bool in_hand = t->state == TASK_HANDED || t->state == TASK_RUNNING || t->state == TASK_STOPPING;
 
-    GANGER_ASSERT(index_find(c, t->id) == slot);
+    GANGER_ASSERT(ids_find(c, t->id) == slot);
     GANGER_ASSERT(((t->marks & MARK_PERMITS) != 0) == (in_hand && task_has_needs(c, t)));
     GANGER_ASSERT((t->parked != 0) == (t->state == TASK_BLOCKED));
     if (in_hand)

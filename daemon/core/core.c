@@ -129,7 +129,7 @@ void core_free(struct core *c)
     slab_done(&c->children);
     slab_done(&c->waiters);
     heap_done(&c->heap);
-    index_done(c);
+    ids_done(c);
     free(c->policy_buckets);
     free(c->pools);
     free(c->sems);
@@ -154,7 +154,7 @@ static int configuration_event(struct core *c, const struct event *ev)
 {
     switch (ev->type) {
     case EVENT_POOL_DEFINE:
-        return pool_define(c, ev);
+        return pool_settings_event(c, ev);
     case EVENT_POOL_RESIZE:
         return pool_resize(c, ev);
     case EVENT_POOL_PAUSE:
@@ -166,10 +166,10 @@ static int configuration_event(struct core *c, const struct event *ev)
     case EVENT_SEM_SET:
         return sem_set(c, ev);
     case EVENT_AGENT_UP:
-        pool_agent(c, ev, true);
+        pool_agent_event(c, ev, true);
         return 0;
     case EVENT_AGENT_DOWN:
-        pool_agent(c, ev, false);
+        pool_agent_event(c, ev, false);
         return 0;
     case EVENT_START:
         start_event(c, ev->flag);
@@ -191,9 +191,9 @@ static int session_event(struct core *c, const struct event *ev)
 {
     switch (ev->type) {
     case EVENT_SESSION_OPEN:
-        return session_open(c, ev->session);
+        return session_opened(c, ev->session);
     case EVENT_SESSION_GONE:
-        session_gone(c, ev->session);
+        session_left(c, ev->session);
         return 0;
     case EVENT_SUBMIT:
         return submit(c, ev);

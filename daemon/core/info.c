@@ -44,7 +44,7 @@ int core_slot_info(const struct core *c, uint32_t slot, struct core_task_info *r
 
 int core_task_info(const struct core *c, uint64_t id, struct core_task_info *ret)
 {
-    return core_slot_info(c, index_find(c, id), ret);
+    return core_slot_info(c, ids_find(c, id), ret);
 }
 
 void core_task_spec(const struct core *c, uint32_t slot, struct core_spec *ret)

@@ -21,7 +21,7 @@
 
 #include "core/core.h"
 #include "core/heap.h"
-#include "core/index.h"
+#include "core/ids.h"
 #include "core/slab.h"
 #include "proto/assert.h"
 
@@ -256,8 +256,8 @@ uint32_t policy_intern(struct core *c, const struct core_spec *spec);
 void policy_drop(struct core *c, uint32_t policy);
 
 /* waiter.c */
-int session_open(struct core *c, uint64_t handle);
-void session_gone(struct core *c, uint64_t handle);
+int session_opened(struct core *c, uint64_t handle);
+void session_left(struct core *c, uint64_t handle);
 bool session_known(const struct core *c, uint64_t handle);
 int waiter_add(
     struct core *c, uint32_t slot, uint64_t session, uint64_t req, enum waiter_kind kind);
@@ -273,10 +273,10 @@ void room_check(struct core *c, struct pool *p, int code);
 
 /* pool.c */
 void pool_dirty(struct core *c, uint32_t pool);
-int pool_define(struct core *c, const struct event *ev);
+int pool_settings_event(struct core *c, const struct event *ev);
 int pool_resize(struct core *c, const struct event *ev);
 void pool_pause(struct core *c, const struct event *ev, bool on);
-void pool_agent(struct core *c, const struct event *ev, bool up);
+void pool_agent_event(struct core *c, const struct event *ev, bool up);
 void pool_balance(struct core *c, struct pool *p); /* spawn or retire towards the target */
 void pool_early_death(struct core *c, struct pool *p);
 bool pool_runnable(const struct core *c, const struct pool *p);

@@ -74,7 +74,7 @@ static int pool_set_processes(struct core *c, struct pool *p, uint32_t processes
     return rc;
 }
 
-int pool_define(struct core *c, const struct event *ev)
+int pool_settings_event(struct core *c, const struct event *ev)
 {
     struct pool *p = c->pools[ev->index];
     int rc = pool_set_processes(c, p, ev->settings->processes);
@@ -242,7 +242,7 @@ static void agent_lost(struct core *c, struct pool *p)
     }
 }
 
-void pool_agent(struct core *c, const struct event *ev, bool up)
+void pool_agent_event(struct core *c, const struct event *ev, bool up)
 {
     struct pool *p = c->pools[ev->index];
 

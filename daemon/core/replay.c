@@ -80,7 +80,7 @@ static int replay_task(struct core *c, const struct event *ev)
     uint32_t slot;
     int rc;
 
-    if (index_find(c, ev->id) != 0)
+    if (ids_find(c, ev->id) != 0)
         return GANGER_EEXIST;
     rc = task_admit(c, ev->spec, ev->id, &slot);
     if (rc < 0)
@@ -137,7 +137,7 @@ int replay_event(struct core *c, const struct event *ev)
     GANGER_ASSERT(!c->started);
     if (ev->type == EVENT_REPLAY_TASK)
         return replay_task(c, ev);
-    slot = index_find(c, ev->id);
+    slot = ids_find(c, ev->id);
     if (slot == 0)
         return GANGER_ENOTASK;
     if (state_is_end(task_at(c, slot)->state) && ev->type != EVENT_REPLAY_FORGET)

@@ -200,7 +200,7 @@ static void stored(struct core *c, uint32_t slot, enum fact fact)
 
 int store_event(struct core *c, const struct event *ev)
 {
-    if (ev->slot == 0 || ev->slot >= c->tasks.used || index_find(c, ev->id) != ev->slot)
+    if (ev->slot == 0 || ev->slot >= c->tasks.used || ids_find(c, ev->id) != ev->slot)
         return GANGER_ESTALE;
     if (ev->type == EVENT_STORED)
         stored(c, ev->slot, ev->fact);
@@ -226,7 +226,7 @@ void task_forget(struct core *c, uint32_t slot)
 
 int drop_event(struct core *c, const struct event *ev)
 {
-    uint32_t slot = index_find(c, ev->id);
+    uint32_t slot = ids_find(c, ev->id);
 
     if (slot == 0)
         return GANGER_ENOTASK;

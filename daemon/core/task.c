@@ -156,7 +156,7 @@ int task_admit(struct core *c, const struct core_spec *spec, uint64_t id, uint32
     if (c->tasks.live >= c->cfg.tasks_max)
         return GANGER_EFULL;
     lane = lane_find(c, spec->pool, spec->priority, spec->uid);
-    if (lane == 0 || index_reserve(c) < 0 || objects_reserve(c, 1) < 0)
+    if (lane == 0 || ids_reserve(c) < 0 || objects_reserve(c, 1) < 0)
         return GANGER_ENOMEM;
     slot = slab_take(&c->tasks);
     policy = policy_intern(c, spec);
@@ -179,7 +179,7 @@ int task_admit(struct core *c, const struct core_spec *spec, uint64_t id, uint32
     lane_of(c, t)->refs++;
     pool_of(c, t)->count[TASK_FREE]++; /* so that the first move balances */
     c->count[TASK_FREE]++;
-    index_add(c, slot);
+    ids_add(c, slot);
     *ret_slot = slot;
     return 0;
 }
@@ -193,7 +193,7 @@ void task_free(struct core *c, uint32_t slot)
     c->count[TASK_FREE]--;
     if (t->heap_pos != 0)
         heap_set(&c->heap, DUE_TASK, slot, CORE_NEVER);
-    index_remove(c, slot);
+    ids_remove(c, slot);
     t->next = c->graves;
     c->graves = slot;
     c->grave_count++;

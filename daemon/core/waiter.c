@@ -20,7 +20,7 @@ bool session_known(const struct core *c, uint64_t handle)
     return handle != 0 && i < c->session_cap && c->sessions[i].handle == handle;
 }
 
-int session_open(struct core *c, uint64_t handle)
+int session_opened(struct core *c, uint64_t handle)
 {
     uint32_t i = session_index(handle), cap = c->session_cap == 0 ? 64 : c->session_cap;
     struct session *sessions;
@@ -107,7 +107,7 @@ static void waiter_free(struct core *c, uint32_t cell)
     slab_give(&c->waiters, cell);
 }
 
-void session_gone(struct core *c, uint64_t handle)
+void session_left(struct core *c, uint64_t handle)
 {
     struct session *s;
 
@@ -248,7 +248,7 @@ static int wait_begin(struct core *c, const struct event *ev, uint32_t slot)
 
 int wait_event(struct core *c, const struct event *ev)
 {
-    uint32_t slot = index_find(c, ev->id);
+    uint32_t slot = ids_find(c, ev->id);
 
     if (slot == 0)
         return GANGER_ENOTASK;

@@ -66,7 +66,7 @@ static void why_delayed(const struct core *c, const struct task *t, struct core_
 
 int core_why(const struct core *c, uint64_t id, struct core_why *ret)
 {
-    uint32_t slot = index_find(c, id);
+    uint32_t slot = ids_find(c, id);
     const struct task *t;
     const struct pool *p;
     struct core_pool_info info;

@@ -41,7 +41,7 @@ static void move_some(struct core *c, uint32_t most)
     }
 }
 
-int index_reserve(struct core *c)
+int ids_reserve(struct core *c)
 {
     struct id_index *x = &c->ids;
     uint32_t size = x->size == 0 ? INDEX_FIRST : x->size * 2;
@@ -61,7 +61,7 @@ int index_reserve(struct core *c)
     return 0;
 }
 
-void index_add(struct core *c, uint32_t slot)
+void ids_add(struct core *c, uint32_t slot)
 {
     struct id_index *x = &c->ids;
 
@@ -93,7 +93,7 @@ static uint32_t *lookup(const struct core *c, uint64_t id)
     return *link == 0 ? NULL : link;
 }
 
-void index_remove(struct core *c, uint32_t slot)
+void ids_remove(struct core *c, uint32_t slot)
 {
     uint32_t *link = lookup(c, task_at(c, slot)->id);
 
@@ -102,14 +102,14 @@ void index_remove(struct core *c, uint32_t slot)
     c->ids.count--;
 }
 
-uint32_t index_find(const struct core *c, uint64_t id)
+uint32_t ids_find(const struct core *c, uint64_t id)
 {
     const uint32_t *link = lookup(c, id);
 
     return link == NULL ? 0 : *link;
 }
 
-void index_done(struct core *c)
+void ids_done(struct core *c)
 {
     free(c->ids.buckets);
     free(c->ids.old);

@@ -2,8 +2,8 @@
  * Task id -> slot. Chained through the tasks themselves; grows by moving a few buckets at each
  * insertion, so that no single submit pays for all.
  */
-#ifndef CORE_INDEX_H
-#define CORE_INDEX_H
+#ifndef CORE_IDS_H
+#define CORE_IDS_H
 
 #include <stdint.h>
 
@@ -15,11 +15,11 @@ struct id_index {
 };
 
 /* Make room for one more; 0 or GANGER_ENOMEM. */
-int index_reserve(struct core *c);
-void index_add(struct core *c, uint32_t slot);
-void index_remove(struct core *c, uint32_t slot);
+int ids_reserve(struct core *c);
+void ids_add(struct core *c, uint32_t slot);
+void ids_remove(struct core *c, uint32_t slot);
 /* Slot of the task with this id, 0 if unknown. */
-uint32_t index_find(const struct core *c, uint64_t id);
-void index_done(struct core *c);
+uint32_t ids_find(const struct core *c, uint64_t id);
+void ids_done(struct core *c);
 
 #endif
