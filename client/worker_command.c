@@ -226,9 +226,10 @@ static void run_feed(struct run *r)
 static void run_too_big(struct run *r)
 {
     r->too_big = true;
-    end_close(&r->out);
+    /* Killed before it could die of writing to a closed pipe. */
     if (r->c->pid > 0)
         (void)kill(-r->c->pid, SIGKILL);
+    end_close(&r->out);
 }
 
 static bool out_grow(struct command *c)
@@ -390,6 +391,22 @@ static void command_clear(struct command *c)
     c->errors.bytes = 0;
 }
 
+/* What kind of failure an errno of the start is. */
+static int start_code(int error)
+{
+    switch (error) {
+    case EAGAIN:
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+        return GANGER_EIO;
+    case E2BIG:
+        return GANGER_ETOOBIG;
+    default:
+        return GANGER_ENOFUNC;
+    }
+}
+
 void command_run(
     struct command *c, struct ganger_task *task, const volatile sig_atomic_t *cancelled)
 {
@@ -406,7 +423,7 @@ void command_run(
     if (rc == 0)
         rc = run_start(&r, path);
     if (rc != 0) {
-        task_fail(task, GANGER_ENOFUNC, "cannot execute \"%s\": %s", c->argv[0], strerror(rc));
+        task_fail(task, start_code(rc), "cannot execute \"%s\": %s", c->argv[0], strerror(rc));
         return;
     }
     if (*cancelled)

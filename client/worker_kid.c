@@ -1,6 +1,7 @@
 #include "client/worker_kid.h"
 
 #include "client/worker_sweep.h"
+#include "client/worker_tsan.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -27,17 +28,6 @@ uint64_t agent_now_ms(void)
 {
     return child_now_us() / 1000;
 }
-
-#if defined(__SANITIZE_THREAD__)
-#define SANITIZER_THREADS 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SANITIZER_THREADS 1
-#endif
-#endif
-#ifndef SANITIZER_THREADS
-#define SANITIZER_THREADS 0
-#endif
 
 static void comm_read(const char *tid, char *comm, size_t comm_bytes)
 {
@@ -70,7 +60,7 @@ bool agent_has_thread(char *comm, size_t comm_bytes)
         others++;
     }
     (void)closedir(dir);
-    return others > SANITIZER_THREADS;
+    return others > WORKER_TSAN;
 }
 
 static void agent_send(struct agent *a, struct out *o, const int *fds, size_t count)

@@ -23,7 +23,8 @@ void task_clear(struct ganger_task *t)
     t->has_end = false;
 }
 
-static void fail_va(struct ganger_task *t, int code, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void fail_va(
+    struct ganger_task *t, int code, const char *format, va_list args)
 {
     int length = vsnprintf(t->text, sizeof t->text, format, args);
 
