@@ -60,8 +60,8 @@ static int chunk_load(struct chunk *c, const struct writer *w, const struct segm
     fd = w->io->open(w->io->ctx, w->dir, name, O_RDONLY);
     if (fd < 0)
         return fd;
-    rc = chunk_fill(c, w, fd, w->io->chunk_bytes, left);
-    if (rc == 0 && c->bytes == 0 && left > w->io->chunk_bytes &&
+    rc = chunk_fill(c, w, fd, c->want, left);
+    if (rc == 0 && c->bytes == 0 && left > c->want &&
         record_plausible(c->buf, (uint32_t)c->generation))
         rc = chunk_fill(c, w, fd, record_bytes(get_u32(c->buf + 4)), left);
     if (rc == 0 && c->bytes == 0 && left > 0)

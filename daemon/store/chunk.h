@@ -15,6 +15,7 @@
 
 struct chunk {
     uint64_t generation, offset; /* what to read */
+    size_t want;                 /* bytes to read; more only for a single record */
     uint8_t *buf;
     size_t capacity;
     size_t bytes; /* of whole, sound records in BUF */

@@ -25,7 +25,7 @@ struct journal_io {
     int (*unlink)(void *ctx, int dir, const char *name);
     /* First and longest wait between two tries on a failing disk. */
     unsigned backoff_min_ms, backoff_max_ms;
-    /* How much reclaim reads at a time; more only for a single record. */
+    /* How much reclaim reads at a time, as long as batches are not larger. */
     size_t chunk_bytes;
 };
 

@@ -156,6 +156,7 @@ static void journal_done(struct journal *j)
     uint64_t last = b->last_birth;
 
     j->unwritten -= b->room;
+    j->last_batch_bytes = b->bytes;
     j->done_seq++;
     j->busy = false;
     batch_clear(b);

@@ -28,6 +28,7 @@ struct journal {
     uint64_t open_seq;  /* number of the gathering batch */
     uint64_t done_seq;  /* number of the last durable batch */
     uint64_t unwritten; /* log bytes that both batches may take */
+    size_t last_batch_bytes;
 
     uint64_t next_birth, synced, reported; /* reported: last birth the owner heard failed() of */
     uint64_t oldest;                       /* what the next batch states */

@@ -31,8 +31,17 @@ static bool reclaim_is_due(const struct journal *j)
     return garbage >= 2 * journal_usable(j) && garbage >= j->view.used_bytes / 8;
 }
 
+#define CHUNK_MAX (4u * 1024 * 1024)
+
+/*
+ * Ask for the next chunk. To keep pace with the appends it is twice as large as the last batch:
+ * so a poll asks about at most as many records as the loop has just appended, twice over.
+ */
 static void reclaim_read(struct journal *j)
 {
+    size_t want = j->last_batch_bytes < CHUNK_MAX / 2 ? 2 * j->last_batch_bytes : CHUNK_MAX;
+
+    j->reclaim.chunk.want = want > j->io->chunk_bytes ? want : j->io->chunk_bytes;
     j->reclaim.state = RECLAIM_READING;
     syncer_read(j->syncer, &j->reclaim.chunk);
 }

@@ -1,6 +1,7 @@
 #include "store/recovery.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct recovery {
     struct catalogue_file **chain; /* newest first */
     size_t chain_length;
     uint64_t newest_end, oldest, last_birth;
+    bool newest_clean; /* nothing stands behind newest_end */
     struct reader reader;
 };
 
@@ -98,6 +100,11 @@ static int sync_newest(struct recovery *r)
     if (rc < 0)
         return fault_set(r->fault, fault_code(-rc), "%s/%s: cannot be synced: %s", r->dir,
             r->newest->name, strerror(-rc));
+    /*
+     * After a failed sync the kernel may hold pages that it calls clean and that never reached
+     * the disk. Dropping them makes us read what is really there.
+     */
+    (void)posix_fadvise(r->reader.fd, 0, 0, POSIX_FADV_DONTNEED);
     return 0;
 }
 
@@ -126,6 +133,10 @@ static int read_newest(struct recovery *r)
         return read_failed(r, f, -rc);
     if (rc > 0)
         return damaged_at(r, f, scan.end);
+    rc = scan_remains(&r->reader, scan.end, f->header.generation);
+    if (rc < 0)
+        return read_failed(r, f, -rc);
+    r->newest_clean = rc == 0;
     r->newest_end = scan.end;
     r->oldest = scan.oldest > f->header.oldest ? scan.oldest : f->header.oldest;
     r->last_birth = scan.last_birth;
@@ -262,6 +273,17 @@ static int take_identity(struct recovery *r)
     return 0;
 }
 
+/* Make the newest segment the current one again, if it can be written on. */
+static int take_up_newest(struct recovery *r)
+{
+    struct writer *w = r->w;
+
+    if (!r->newest_clean || r->newest->bytes != w->segment_bytes)
+        return 0;
+    w->fd = w->io->open(w->io->ctx, w->dir, r->newest->name, O_WRONLY);
+    return w->fd < 0 ? read_failed(r, r->newest, -w->fd) : 0;
+}
+
 static int recover(struct recovery *r)
 {
     int rc = find_newest(r);
@@ -285,6 +307,8 @@ static int recover(struct recovery *r)
         if (!r->files.files[i].needed)
             rc = settle_rest(r, &r->files.files[i]);
     }
+    if (rc == 0 && r->newest != NULL)
+        rc = take_up_newest(r);
     r->w->next_id = r->files.next_id;
     return rc;
 }

@@ -8,6 +8,9 @@
  *   3. Walk the predecessors back to the oldest. Each must be there, and valid exactly up to
  *      the end that its successor states.
  *   4. What is not in that chain is spare.
+ *   5. If nothing behind the end of the newest segment looks like a record of it, it is written
+ *      on. Otherwise the remains of a torn batch stay there, and the next batch goes to a fresh
+ *      segment, whose header states where this one ends.
  *
  * A record of the newest segment that is not valid is where a crash tore the last batch, unless
  * a batch stands behind it: then it had been durable, and this is damage. So is a segment

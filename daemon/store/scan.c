@@ -117,6 +117,23 @@ int scan_proof(struct reader *r, uint64_t from, uint64_t generation, bool above,
     }
 }
 
+int scan_remains(struct reader *r, uint64_t from, uint64_t generation)
+{
+    for (uint64_t offset = from;; offset += STRIDE) {
+        const uint8_t *at = NULL;
+        ssize_t got = reader_at(r, offset, STRIDE + STORE_HEAD_BYTES, &at);
+
+        if (got < 0)
+            return (int)got;
+        for (ssize_t i = 0; i < (ssize_t)STRIDE && i + (ssize_t)STORE_HEAD_BYTES <= got; i += 8) {
+            if (record_plausible(at + i, (uint32_t)generation))
+                return 1;
+        }
+        if (got <= (ssize_t)STRIDE)
+            return 0;
+    }
+}
+
 int scan_is_zero(struct reader *r, uint64_t from)
 {
     for (uint64_t offset = from;; offset += STRIDE) {

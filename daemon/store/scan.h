@@ -33,6 +33,12 @@ int scan_records(struct reader *r, uint64_t generation, uint64_t limit, uint32_t
  */
 int scan_proof(struct reader *r, uint64_t from, uint64_t generation, bool above, uint32_t seed);
 
+/*
+ * Could anything from FROM on, at any multiple of 8, be the head of a record of GENERATION? If
+ * not, the segment can be written on from FROM. 1, 0 or a negative errno.
+ */
+int scan_remains(struct reader *r, uint64_t from, uint64_t generation);
+
 /* Is everything from FROM to the end of the file zero? 1, 0 or a negative errno. */
 int scan_is_zero(struct reader *r, uint64_t from);
 

@@ -116,7 +116,7 @@ static void syncer_do_prepare(struct syncer *s)
     (void)pthread_mutex_lock(&s->mutex);
     if (rc < 0) {
         back_off(s->writer.io, &s->prepare_ns, &s->prepare_wait_ms);
-        s->told.view.cramped = true;
+        s->told.view.cramped = rc == -ENOSPC || rc == -EDQUOT;
     } else if (rc == 1) {
         s->prepare_wait_ms = s->writer.io->backoff_min_ms;
         s->told.view.cramped = false;

@@ -127,13 +127,37 @@ static bool images_complete(const struct damage *d)
     return true;
 }
 
-/* Three lives, so three segments of a few batches each; BYTES is the size of one more record. */
+static void write_at(
+    struct damage *d, const struct image *f, uint64_t at, const void *data, size_t n)
+{
+    int fd = openat(d->rig.disk.dir, f->name, O_WRONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, data, n, (off_t)at), n);
+    (void)close(fd);
+}
+
+/* What a batch leaves that was torn off: a head of this generation, and no data. */
+static void leave_torn(struct damage *d)
+{
+    struct record_head head = { .length = 80, .kind = 1, .birth = d->count + 1, .key = 1 };
+    uint8_t bytes[STORE_HEAD_BYTES];
+
+    images_take(d);
+    head.generation = (uint32_t)d->newest->header.generation;
+    record_head_put(bytes, &head);
+    write_at(d, d->newest, d->newest->end + 48, bytes, sizeof bytes);
+}
+
+/* Three lives with a crash between, so three segments of a few batches each; BYTES is the size of
+ * one more record. */
 static void damage_init(struct damage *d, size_t bytes)
 {
     memset(d, 0, sizeof *d);
     rig_init(&d->rig);
     for (unsigned life = 0; life < LIVES; life++) {
         d->before_newest = d->count;
+        disk_reset(&d->rig.disk);
         assert_int_equal(rig_open(&d->rig), 0);
         d->seen = 0;
         assert_int_equal(store_replay(d->rig.store, damage_visit, d), 0);
@@ -151,8 +175,11 @@ static void damage_init(struct damage *d, size_t bytes)
         (void)add_record(d, 5);
         rig_settle(&d->rig, d->count);
         rig_close(&d->rig);
+        if (life + 1 < LIVES)
+            leave_torn(d);
     }
     images_take(d);
+    assert_true(d->file_count > LIVES);
     assert_non_null(d->newest);
 }
 
@@ -161,16 +188,6 @@ static void damage_done(struct damage *d)
     rig_done(&d->rig);
     for (unsigned i = 0; i < FILES_MAX; i++)
         free(d->files[i].data);
-}
-
-static void write_at(
-    struct damage *d, const struct image *f, uint64_t at, const void *data, size_t n)
-{
-    int fd = openat(d->rig.disk.dir, f->name, O_WRONLY | O_CLOEXEC);
-
-    assert_true(fd >= 0);
-    assert_int_equal(pwrite(fd, data, n, (off_t)at), n);
-    (void)close(fd);
 }
 
 /*
