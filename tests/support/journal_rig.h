@@ -63,6 +63,7 @@ struct rig_disk {
     unsigned dies_in; /* goes down after this many changes; 0: does not */
     /* Counts. */
     unsigned writes, syncs;
+    unsigned lost_touched; /* writes and syncs of a file after a sync of it had failed */
 };
 
 /* The test's side of a store. */
@@ -181,6 +182,7 @@ static ssize_t disk_pwritev(void *ctx, int fd, const struct iovec *iov, int iovc
     if (!disk_runs(d))
         goto unlock;
     d->writes++;
+    d->lost_touched += d->files[d->fd_file[fd]].lost ? 1 : 0;
     d->files[d->fd_file[fd]].dirty = true;
     if (d->skip_writes > 0) {
         d->skip_writes--;
@@ -211,6 +213,7 @@ static int disk_sync(void *ctx, int fd)
     (void)pthread_mutex_lock(&d->mutex);
     if (disk_runs(d)) {
         d->syncs++;
+        d->lost_touched += d->files[d->fd_file[fd]].lost ? 1 : 0;
         rc = 0;
         if (d->skip_syncs > 0) {
             d->skip_syncs--;
