@@ -266,7 +266,7 @@ static struct ganger_map *map_new(struct ganger *g, const struct ganger_map_spec
     map->user = spec->user;
     if (spec->chunk != GANGER_CHUNK_DEFAULT)
         map->chunk = (size_t)spec->chunk;
-    else if (spec->source != NULL)
+    else if (spec->source != NULL || spec->count == 0)
         map->chunk = 1;
     return map;
 }
@@ -290,7 +290,7 @@ int ganger_map_start(
         return fail_plain(g, GANGER_ENOMEM);
     }
     map->template = template;
-    if (map->chunk == 0 && map->count != 0) {
+    if (map->chunk == 0) {
         rc = map_ask(map);
         if (rc < 0) {
             map_free_memory(map);

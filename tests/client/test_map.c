@@ -1,0 +1,759 @@
+/* Maps: chunks, order, errors, iteration, windows. */
+#include "fake.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MANY = 1000 };
+
+static uint8_t item_bytes[MANY][3];
+static struct ganger_bytes items[MANY];
+
+/* Items 0, 1, 2, ...: msgpack numbers of two bytes. */
+static void make_items(void)
+{
+    for (int i = 0; i < MANY; i++) {
+        item_bytes[i][0] = 0xcd;
+        item_bytes[i][1] = (uint8_t)(i >> 8);
+        item_bytes[i][2] = (uint8_t)i;
+        items[i] = (struct ganger_bytes){ item_bytes[i], 3 };
+    }
+}
+
+static bool is_item(struct ganger_bytes bytes, int i)
+{
+    return bytes.len == 3 && memcmp(bytes.data, item_bytes[i], 3) == 0;
+}
+
+static int setup(void **state)
+{
+    make_items();
+    return fake_setup(state);
+}
+
+#define cmocka_unit_test_map(test) cmocka_unit_test_setup_teardown(test, setup, fake_teardown)
+
+static struct ganger *served(struct fake *fake)
+{
+    struct ganger *g = NULL;
+
+    fake_serve(fake);
+    assert_int_equal(ganger_open(fake->path, &g), 0);
+    return g;
+}
+
+static void turn(struct ganger *g)
+{
+    struct pollfd p = { ganger_fd(g), POLLIN, 0 };
+
+    (void)poll(&p, 1, 100);
+    assert_int_equal(ganger_process(g, POLLIN), 0);
+}
+
+static void test_map_default_chunk_is_cpythons(void **state)
+{
+    /* items, chunk with the four processes that the daemon tells of */
+    static const size_t cases[][2] = { { 1, 1 }, { 10, 1 }, { 16, 1 }, { 17, 2 }, { 100, 7 },
+        { 160, 10 }, { 161, 11 } };
+    struct ganger *g = served(*state);
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ganger_map *map = NULL;
+
+        assert_int_equal(
+            ganger_map(g, "p", "f", items, cases[i][0], GANGER_CHUNK_DEFAULT, NULL, &map), 0);
+        assert_int_equal(ganger_map_chunk(map), cases[i][1]);
+        ganger_map_free(map);
+    }
+    ganger_close(g);
+}
+
+static void test_map_results_are_in_the_order_of_the_input(void **state)
+{
+    static const int64_t chunks[] = { 1, 2, 7, 20, MANY, 5000, GANGER_CHUNK_DEFAULT };
+    struct ganger *g = served(*state);
+
+    for (size_t c = 0; c < sizeof chunks / sizeof chunks[0]; c++) {
+        struct ganger_map *map = NULL;
+        size_t count = 0, ended = 0, failed = 9;
+
+        assert_int_equal(ganger_map(g, "p", "f", items, MANY, chunks[c], NULL, &map), 0);
+        assert_int_equal(ganger_map_successful(map), 1);
+        ganger_map_progress(map, &count, &ended, &failed);
+        assert_int_equal(count, MANY);
+        assert_int_equal(ended, MANY);
+        assert_int_equal(failed, 0);
+        for (int i = 0; i < MANY; i++) {
+            struct ganger_bytes result;
+
+            assert_int_equal(ganger_map_result(map, (size_t)i, &result), 0);
+            assert_true(is_item(result, i));
+        }
+        ganger_map_free(map);
+    }
+    ganger_close(g);
+}
+
+static int never_done(void *user, struct ganger_map *map)
+{
+    (void)user;
+    (void)map;
+    fail();
+    return 0;
+}
+
+static void test_map_of_nothing_is_ready_at_once(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct ganger_map *map = NULL;
+    struct ganger_bytes result;
+
+    assert_int_equal(ganger_map_async(g, "p", "f", NULL, 0, GANGER_CHUNK_DEFAULT, NULL, never_done,
+                         NULL, NULL, &map),
+        0);
+    assert_int_equal(ganger_map_ready(map), 1);
+    assert_int_equal(ganger_map_successful(map), 1);
+    assert_int_equal(ganger_map_chunk(map), 0);
+    assert_int_equal(ganger_map_result(map, 0, &result), GANGER_ERANGE);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    assert_true(fake_quiet(fake));
+    ganger_map_free(map);
+    ganger_map_free(NULL);
+    ganger_close(g);
+}
+
+static void test_map_chunk_below_one_is_refused(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct ganger_map *map = NULL;
+    static const int64_t bad[] = { 0, -1, INT64_MIN + 1, 1024 * 1024 + 1, INT64_MAX };
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(ganger_map(g, "p", "f", items, 2, bad[i], NULL, &map), GANGER_EINVAL);
+        assert_null(map);
+    }
+    assert_int_equal(ganger_map(g, "p", "f", items, 0, 0, NULL, &map), GANGER_EINVAL);
+    assert_int_equal(ganger_map(g, "", "f", items, 2, 1, NULL, &map), GANGER_EINVAL);
+    assert_int_equal(ganger_map(g, "p", "f", NULL, 2, 1, NULL, &map), GANGER_EINVAL);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    assert_true(fake_quiet(fake));
+    ganger_close(g);
+}
+
+static void test_map_chunk_is_one_task_and_one_item_a_plain_one(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct ganger_map *map = NULL;
+    struct ganger_bytes result;
+    struct msg_submit m;
+
+    assert_int_equal(ganger_map_async(g, "p", "f", items, 3, 2, NULL, NULL, NULL, NULL, &map), 0);
+    assert_int_equal(ganger_map_result(map, 0, &result), GANGER_ESTATE);
+    assert_int_equal(ganger_map_successful(map), GANGER_ESTATE);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    m = fake_take_submit(fake);
+    assert_int_equal(m.flags, TASK_WAIT | TASK_CHUNK);
+    assert_int_equal(m.payload.len, 7);
+    assert_memory_equal(m.payload.data, "\x92\xcd\x00\x00\xcd\x00\x01", 7);
+    fake_end(fake, m.req, fake_id(1), END_DONE, 0, "\x92\x92\x00\x2a\x92\x00\x2b", 7);
+    m = fake_take_submit(fake);
+    assert_int_equal(m.flags, TASK_WAIT);
+    assert_memory_equal(m.payload.data, item_bytes[2], 3);
+    fake_end(fake, m.req, fake_id(2), END_DONE, 0, "\x2c", 1);
+    assert_int_equal(ganger_map_wait(map, 1000), 0);
+    for (uint8_t i = 0; i < 3; i++) {
+        assert_int_equal(ganger_map_result(map, i, &result), 0);
+        assert_int_equal(result.len, 1);
+        assert_int_equal(*(const uint8_t *)result.data, 0x2a + i);
+    }
+    ganger_close(g);
+}
+
+/* An outcome [[0, 42], [code, detail with TEXT]]. */
+static void end_half_failed(struct fake *fake, uint64_t req, int code, const char *text)
+{
+    struct msg_detail d = { .code = code, .text = { (const uint8_t *)text, strlen(text) } };
+    struct out out = { 0 };
+
+    write_array(&out, 2);
+    write_array(&out, 2);
+    write_int(&out, 0);
+    write_int(&out, 42);
+    write_array(&out, 2);
+    write_int(&out, code);
+    msg_write_detail(&out, &d);
+    fake_end(fake, req, fake_id(req), END_DONE, 0, out.data, out.len);
+    out_done(&out);
+}
+
+struct seen {
+    int done, errors, code, returns;
+    char text[64];
+    bool ready_inside;
+};
+
+static int on_done(void *user, struct ganger_map *map)
+{
+    struct seen *seen = user;
+
+    seen->done++;
+    seen->ready_inside = ganger_map_ready(map) != 0;
+    return seen->returns;
+}
+
+static int on_error(void *user, struct ganger_map *map, const struct ganger_failure *failure)
+{
+    struct seen *seen = user;
+
+    seen->errors++;
+    seen->code = failure->code;
+    seen->ready_inside = ganger_map_ready(map) != 0;
+    (void)snprintf(seen->text, sizeof seen->text, "%s", failure->text);
+    return seen->returns;
+}
+
+static void test_map_first_error_to_arrive_is_reported_and_all_are_kept(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct seen seen = { 0 };
+    struct ganger_map *map = NULL;
+    struct ganger_failure failure;
+    struct ganger_bytes result;
+    uint64_t req[3];
+    size_t index = 0, failed = 0;
+
+    assert_int_equal(
+        ganger_map_async(g, "p", "f", items, 6, 2, NULL, on_done, on_error, &seen, &map), 0);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    for (int i = 0; i < 3; i++)
+        req[i] = fake_take_submit(fake).req;
+    assert_int_equal(ganger_map_first_error(map, &failure), 0);
+    assert_int_equal(failure.code, 0);
+    end_half_failed(fake, req[1], GANGER_ERANGE, "second chunk");
+    end_half_failed(fake, req[0], GANGER_EFAILED, "first chunk");
+    fake_end(fake, req[2], fake_id(3), END_DEAD, GANGER_EDIED, NULL, 0);
+    assert_int_equal(ganger_map_wait(map, 1000), 0);
+    assert_int_equal(ganger_map_successful(map), 0);
+    assert_int_equal(seen.errors, 1);
+    assert_int_equal(seen.done, 0);
+    assert_false(seen.ready_inside);
+    assert_int_equal(seen.code, GANGER_ERANGE);
+    assert_string_equal(seen.text, "second chunk");
+    assert_int_equal(ganger_map_first_error(map, &failure), 0);
+    assert_string_equal(failure.text, "second chunk");
+    ganger_map_progress(map, NULL, NULL, &failed);
+    assert_int_equal(failed, 4);
+    assert_int_equal(ganger_map_failed(map, 0, &index), 0);
+    assert_int_equal(index, 3);
+    assert_int_equal(ganger_map_failed(map, 1, &index), 0);
+    assert_int_equal(index, 1);
+    assert_int_equal(ganger_map_failed(map, 3, &index), 0);
+    assert_int_equal(index, 5);
+    assert_int_equal(ganger_map_failed(map, 4, &index), GANGER_ERANGE);
+    assert_int_equal(ganger_map_result(map, 2, &result), 0);
+    assert_int_equal(ganger_map_result(map, 1, &result), GANGER_EFAILED);
+    assert_int_equal(ganger_map_error(map, 1, &failure), 0);
+    assert_string_equal(failure.text, "first chunk");
+    assert_int_equal(failure.end, GANGER_END_FAILED);
+    assert_int_equal(ganger_map_error(map, 4, &failure), 0);
+    assert_int_equal(failure.code, GANGER_EDIED);
+    assert_int_equal(failure.end, GANGER_END_DEAD);
+    assert_int_equal(ganger_map_error(map, 0, &failure), 0);
+    assert_int_equal(failure.code, 0);
+    ganger_close(g);
+}
+
+static void test_map_callback_runs_once_and_its_failure_is_the_maps(void **state)
+{
+    struct ganger *g = served(*state);
+    struct seen seen = { .returns = 0 };
+    struct ganger_failure failure;
+    struct ganger_map *map = NULL;
+
+    assert_int_equal(
+        ganger_map_async(g, "p", "f", items, 50, 7, NULL, on_done, on_error, &seen, &map), 0);
+    assert_int_equal(ganger_map_wait(map, 5000), 0);
+    assert_int_equal(seen.done, 1);
+    assert_int_equal(seen.errors, 0);
+    assert_false(seen.ready_inside);
+    assert_int_equal(ganger_map_successful(map), 1);
+    seen.returns = GANGER_EIO;
+    assert_int_equal(
+        ganger_map_async(g, "p", "f", items, 50, 7, NULL, on_done, on_error, &seen, &map), 0);
+    assert_int_equal(ganger_map_wait(map, 5000), 0);
+    assert_int_equal(seen.done, 2);
+    assert_int_equal(seen.errors, 0);
+    assert_int_equal(ganger_map_successful(map), 0);
+    assert_int_equal(ganger_map_first_error(map, &failure), 0);
+    assert_int_equal(failure.code, GANGER_EIO);
+    ganger_close(g);
+}
+
+static void test_map_unknown_pool_fails_all_items(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct seen seen = { 0 };
+    struct ganger_map *map = NULL;
+    struct ganger_bytes result;
+
+    assert_int_equal(ganger_map_async(g, "p", "f", items, 6, GANGER_CHUNK_DEFAULT, NULL, on_done,
+                         on_error, &seen, &map),
+        0);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    fake_reply(fake, fake_take_request(fake, VERB_POOLS).req, GANGER_ENOPOOL, NULL, 0);
+    assert_int_equal(ganger_map_wait(map, 1000), 0);
+    assert_int_equal(seen.errors, 1);
+    assert_int_equal(seen.code, GANGER_ENOPOOL);
+    assert_int_equal(ganger_map_result(map, 5, &result), GANGER_ENOPOOL);
+    ganger_close(g);
+}
+
+static void test_map_bad_item_ends_the_input_before_its_chunk(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct ganger_failure failure;
+    struct ganger_map *map = NULL;
+    struct ganger_bytes result;
+
+    items[5] = (struct ganger_bytes){ "\xc1", 1 };
+    assert_int_equal(ganger_map_async(g, "p", "f", items, 8, 4, NULL, NULL, NULL, NULL, &map), 0);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    fake_end(fake, fake_take_submit(fake).req, fake_id(1), END_DONE, 0,
+        "\x94\x92\x00\x01\x92\x00\x01\x92\x00\x01\x92\x00\x01", 13);
+    assert_int_equal(ganger_map_wait(map, 1000), 0);
+    assert_int_equal(ganger_map_successful(map), 0);
+    assert_int_equal(ganger_map_result(map, 3, &result), 0);
+    assert_int_equal(ganger_map_result(map, 4, &result), GANGER_EDECODE);
+    assert_int_equal(ganger_map_first_error(map, &failure), 0);
+    assert_int_equal(failure.code, GANGER_EDECODE);
+    assert_non_null(strstr(failure.text, "item 5"));
+    assert_true(fake_quiet(fake));
+    ganger_close(g);
+}
+
+static void test_map_outcome_of_another_shape_is_an_error_of_its_items(void **state)
+{
+    static const struct {
+        const char *data;
+        size_t len;
+    } bad[] = {
+        { "\x91\x92\x00\x01", 4 },             /* one outcome for two items */
+        { "\x2a", 1 },                         /* no array */
+        { "", 0 },                             /* nothing */
+        { "\x92\x01\x02", 3 },                 /* no pairs */
+        { "\x92\x91\x00\x92\x00\x01", 6 },     /* a pair of one */
+        { "\x92\x92\x05\x01\x92\x00\x01", 7 }, /* a positive code */
+    };
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct ganger_map *map = NULL;
+        struct ganger_bytes result;
+
+        assert_int_equal(
+            ganger_map_async(g, "p", "f", items, 2, 2, NULL, NULL, NULL, NULL, &map), 0);
+        assert_int_equal(ganger_flush(g, 1000), 0);
+        fake_end(
+            fake, fake_take_submit(fake).req, fake_id(1), END_DONE, 0, bad[i].data, bad[i].len);
+        assert_int_equal(ganger_map_wait(map, 1000), 0);
+        assert_int_equal(ganger_map_result(map, 0, &result), GANGER_EPROTO);
+        assert_int_equal(ganger_map_result(map, 1, &result), GANGER_EPROTO);
+        ganger_map_free(map);
+    }
+    ganger_close(g);
+}
+
+static void test_map_large_items_make_smaller_chunks(void **state)
+{
+    static uint8_t big[300 * 1024] = { 0xc6, 0, 4, 0xaf, 0xfb };
+    struct ganger_bytes large[10];
+    struct ganger *g = served(*state);
+    struct ganger_map *map = NULL;
+    struct ganger_bytes result;
+
+    for (int i = 0; i < 10; i++)
+        large[i] = (struct ganger_bytes){ big, sizeof big };
+    /* A megabyte is the daemon's bound: three of ten fit into a task. */
+    assert_int_equal(ganger_map(g, "p", "f", large, 10, 10, NULL, &map), 0);
+    for (size_t i = 0; i < 10; i++) {
+        assert_int_equal(ganger_map_result(map, i, &result), 0);
+        assert_int_equal(result.len, sizeof big);
+    }
+    ganger_close(g);
+}
+
+static void test_map_window_bounds_what_is_in_flight(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct ganger_map_spec spec;
+    struct ganger_map *map = NULL;
+
+    ganger_map_spec_init(&spec);
+    spec.pool = "p";
+    spec.function = "f";
+    spec.items = items;
+    spec.count = 10;
+    spec.chunk = 1;
+    spec.window = 4;
+    assert_int_equal(ganger_map_start(g, &spec, &map), 0);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    for (uint64_t i = 0; i < 10; i++) {
+        uint64_t req = fake_take_submit(fake).req;
+
+        for (uint64_t more = i == 0 ? 3 : 0; more > 0; more--)
+            (void)fake_take_submit(fake);
+        assert_true(fake_quiet(fake));
+        /* Four at first, and one more for each that ended. */
+        if (i == 6)
+            break;
+        fake_done(fake, req, fake_id(i), "x");
+        turn(g);
+    }
+    ganger_close(g);
+}
+
+static void test_map_full_pool_waits_for_room(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct ganger_map *map = NULL;
+    uint64_t req[2];
+
+    assert_int_equal(ganger_map_async(g, "p", "f", items, 4, 2, NULL, NULL, NULL, NULL, &map), 0);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    req[0] = fake_take_submit(fake).req;
+    req[1] = fake_take_submit(fake).req;
+    fake_end(fake, req[0], fake_id(1), END_DONE, 0, "\x92\x92\x00\x01\x92\x00\x01", 7);
+    fake_refused(fake, req[1], GANGER_EFULL, "full");
+    turn(g);
+    fake_reply(fake, fake_take_request(fake, VERB_ROOM).req, 0, NULL, 0);
+    turn(g);
+    fake_end(fake, fake_take_submit(fake).req, fake_id(2), END_DONE, 0,
+        "\x92\x92\x00\x01\x92\x00\x01", 7);
+    assert_int_equal(ganger_map_wait(map, 1000), 0);
+    assert_int_equal(ganger_map_successful(map), 1);
+    ganger_close(g);
+}
+
+static void test_map_cancel_ends_all(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct ganger_map_spec spec;
+    struct ganger_map *map = NULL;
+    struct ganger_bytes result;
+    struct msg_submit m;
+
+    ganger_map_spec_init(&spec);
+    spec.pool = "p";
+    spec.items = items;
+    spec.count = 10;
+    spec.chunk = 2;
+    spec.window = 1;
+    assert_int_equal(ganger_map_start(g, &spec, &map), 0);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    m = fake_take_submit(fake);
+    fake_accepted(fake, m.req, fake_id(1));
+    turn(g);
+    assert_int_equal(ganger_map_cancel(map), 0);
+    assert_int_equal(ganger_map_ready(map), 0);
+    assert_int_equal(ganger_map_result(map, 9, &result), GANGER_ECANCELLED);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    assert_int_equal(fake_take_request(fake, VERB_CANCEL).id, fake_id(1));
+    fake_end(fake, m.req, fake_id(1), END_CANCELLED, GANGER_ECANCELLED, NULL, 0);
+    assert_int_equal(ganger_map_wait(map, 1000), 0);
+    assert_int_equal(ganger_map_result(map, 0, &result), GANGER_ECANCELLED);
+    assert_true(fake_quiet(fake));
+    ganger_map_free(map);
+    /* While the daemon is asked for the processes, and while a task waits for room. */
+    assert_int_equal(
+        ganger_map_async(g, "p", "f", items, 2, GANGER_CHUNK_DEFAULT, NULL, NULL, NULL, NULL, &map),
+        0);
+    assert_int_equal(ganger_map_cancel(map), 0);
+    assert_int_equal(ganger_map_ready(map), 1);
+    ganger_map_free(map);
+    assert_int_equal(ganger_map_async(g, "p", "f", items, 2, 1, NULL, NULL, NULL, NULL, &map), 0);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    (void)fake_take_request(fake, VERB_POOLS);
+    fake_refused(fake, fake_take_submit(fake).req, GANGER_EFULL, "full");
+    fake_refused(fake, fake_take_submit(fake).req, GANGER_EFULL, "full");
+    turn(g);
+    assert_int_equal(ganger_map_cancel(map), 0);
+    assert_int_equal(ganger_map_ready(map), 1);
+    ganger_close(g);
+}
+
+static void test_map_interrupted_is_cancelled(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct ganger_map *map = NULL;
+
+    ganger_interrupt(g);
+    assert_int_equal(ganger_map(g, "p", "f", items, 2, 1, NULL, &map), GANGER_EINTR);
+    assert_null(map);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    (void)fake_take_submit(fake);
+    (void)fake_take_submit(fake);
+    assert_true(fake_quiet(fake));
+    ganger_close(g);
+}
+
+static void test_map_broken_connection_fails_what_was_in_flight(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct ganger_map *map = NULL;
+    struct ganger_bytes result;
+    struct msg_submit m;
+
+    assert_int_equal(ganger_set_reconnect_ms(g, 0), 0);
+    assert_int_equal(ganger_map_async(g, "p", "f", items, 4, 2, NULL, NULL, NULL, NULL, &map), 0);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    m = fake_take_submit(fake);
+    fake_accepted(fake, m.req, fake_id(1));
+    fake_drop(fake);
+    assert_int_equal(ganger_map_wait(map, 1000), 0);
+    assert_int_equal(ganger_map_result(map, 0, &result), GANGER_ECONN);
+    assert_int_equal(ganger_map_result(map, 3, &result), GANGER_EUNKNOWN);
+    ganger_close(g);
+}
+
+/* A source of COUNT items, then CODE. */
+struct source {
+    int next, count, code;
+};
+
+static int source_next(void *user, struct ganger_bytes *ret_item)
+{
+    struct source *source = user;
+
+    if (source->next == source->count)
+        return source->code;
+    *ret_item = items[source->next++];
+    return 1;
+}
+
+static struct ganger_map *iterate(
+    struct ganger *g, struct source *source, int64_t chunk, uint32_t flags, uint32_t window)
+{
+    struct ganger_map_spec spec;
+    struct ganger_map *map = NULL;
+
+    ganger_map_spec_init(&spec);
+    spec.pool = "p";
+    spec.function = "f";
+    spec.source = source_next;
+    spec.source_user = source;
+    spec.chunk = chunk;
+    spec.flags = flags;
+    spec.window = window;
+    assert_int_equal(ganger_map_start(g, &spec, &map), 0);
+    return map;
+}
+
+static void test_iterate_gives_items_in_order_in_a_window(void **state)
+{
+    struct ganger *g = served(*state);
+    static const int64_t chunks[] = { 1, 7, GANGER_CHUNK_DEFAULT };
+
+    for (size_t c = 0; c < sizeof chunks / sizeof chunks[0]; c++) {
+        struct source source = { 0, MANY, 0 };
+        struct ganger_map *map = iterate(g, &source, chunks[c], GANGER_MAP_ITERATE, 3);
+        struct ganger_item item;
+        struct ganger_bytes result;
+
+        for (int i = 0; i < MANY; i++) {
+            assert_true(source.next <= i + 4 * 7);
+            assert_int_equal(ganger_map_next(map, 5000, &item), 1);
+            assert_int_equal(item.index, i);
+            assert_int_equal(item.code, 0);
+            assert_true(is_item(item.value, i));
+        }
+        assert_int_equal(ganger_map_next(map, 5000, &item), 0);
+        assert_int_equal(ganger_map_next(map, 5000, &item), 0);
+        assert_int_equal(ganger_map_result(map, 0, &result), GANGER_ESTATE);
+        ganger_map_free(map);
+    }
+    ganger_close(g);
+}
+
+static void test_iterate_unordered_gives_in_order_of_completion(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct source source = { 0, 6, 0 };
+    struct ganger_map *map = iterate(g, &source, 2, GANGER_MAP_ITERATE | GANGER_MAP_UNORDERED, 0);
+    static const size_t order[] = { 4, 5, 0, 1, 2, 3 };
+    struct ganger_item item;
+    uint64_t req[3];
+
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    for (int i = 0; i < 3; i++)
+        req[i] = fake_take_submit(fake).req;
+    assert_int_equal(ganger_map_next(map, 5, &item), GANGER_ETIMEDOUT);
+    end_half_failed(fake, req[2], GANGER_ERANGE, "bad");
+    end_half_failed(fake, req[0], GANGER_ERANGE, "bad");
+    end_half_failed(fake, req[1], GANGER_ERANGE, "bad");
+    for (size_t i = 0; i < 6; i++) {
+        assert_int_equal(ganger_map_next(map, 1000, &item), 1);
+        assert_int_equal(item.index, order[i]);
+        assert_int_equal(item.code, i % 2 == 0 ? 0 : GANGER_ERANGE);
+        if (item.code != 0)
+            assert_string_equal(item.error->text, "bad");
+    }
+    assert_int_equal(ganger_map_next(map, 1000, &item), 0);
+    ganger_close(g);
+}
+
+static void test_iterate_failing_source_gives_whole_chunks_then_its_error(void **state)
+{
+    /* items before the failure, chunk, items that are given */
+    static const int cases[][3] = { { 3, 1, 3 }, { 7, 2, 6 }, { 7, 4, 4 }, { 0, 1, 0 } };
+    struct ganger *g = served(*state);
+
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        struct source source = { 0, cases[c][0], GANGER_EIO };
+        struct ganger_map *map = iterate(g, &source, cases[c][1], GANGER_MAP_ITERATE, 0);
+        struct ganger_item item;
+
+        for (int i = 0; i < cases[c][2]; i++)
+            assert_int_equal(ganger_map_next(map, 5000, &item), 1);
+        assert_int_equal(ganger_map_next(map, 5000, &item), GANGER_EIO);
+        assert_int_equal(ganger_map_next(map, 5000, &item), GANGER_EIO);
+        ganger_map_free(map);
+    }
+    ganger_close(g);
+}
+
+static void test_iterate_nothing_ends_at_once(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct source source = { 0, 0, 0 };
+    struct ganger_map *map = iterate(g, &source, 1, GANGER_MAP_ITERATE, 0);
+    struct ganger_item item;
+
+    assert_int_equal(ganger_map_ready(map), 1);
+    assert_int_equal(ganger_map_successful(map), 1);
+    assert_int_equal(ganger_map_next(map, 0, &item), 0);
+    ganger_close(g);
+}
+
+static void test_map_from_a_source_keeps_all_results(void **state)
+{
+    struct ganger *g = served(*state);
+    struct source source = { 0, MANY, 0 };
+    struct ganger_map *map = iterate(g, &source, 9, 0, 2);
+    struct ganger_item item;
+    struct ganger_bytes result;
+    size_t count = 0;
+
+    assert_int_equal(ganger_map_wait(map, 5000), 0);
+    ganger_map_progress(map, &count, NULL, NULL);
+    assert_int_equal(count, MANY);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(ganger_map_result(map, (size_t)i, &result), 0);
+        assert_true(is_item(result, i));
+    }
+    assert_int_equal(ganger_map_next(map, 0, &item), GANGER_ESTATE);
+    ganger_close(g);
+}
+
+static void test_map_freed_in_flight_unwaits(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct ganger_map *map = NULL;
+    uint64_t req[2];
+
+    assert_int_equal(ganger_map_async(g, "p", "f", items, 4, 2, NULL, NULL, NULL, NULL, &map), 0);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    req[0] = fake_take_submit(fake).req;
+    req[1] = fake_take_submit(fake).req;
+    fake_accepted(fake, req[0], fake_id(1));
+    turn(g);
+    ganger_map_free(map);
+    fake_accepted(fake, req[1], fake_id(2));
+    turn(g);
+    assert_int_equal(fake_take_request(fake, VERB_UNWAIT).number, req[0]);
+    assert_int_equal(fake_take_request(fake, VERB_UNWAIT).number, req[1]);
+    fake_end(fake, req[1], fake_id(2), END_DONE, 0, "\x2a", 1);
+    turn(g);
+    ganger_close(g);
+}
+
+static void test_map_with_errors_of_a_mebibyte_comes_back(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    static uint8_t big[1024 * 1024] = { 0xc6, 0, 0xf, 0xff, 0xfb };
+    struct msg_detail d = { .code = GANGER_EFAILED, .value = { big, sizeof big } };
+    struct ganger_failure failure;
+    struct ganger_map *map = NULL;
+    struct out out = { 0 };
+    uint64_t req[2];
+    pid_t pid;
+
+    assert_int_equal(ganger_map_async(g, "p", "f", items, 2, 1, NULL, NULL, NULL, NULL, &map), 0);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    req[0] = fake_take_submit(fake).req;
+    req[1] = fake_take_submit(fake).req;
+    msg_write_detail(&out, &d);
+    pid = fork();
+    if (pid == 0) {
+        fake_end(fake, req[1], fake_id(2), END_FAILED, GANGER_EFAILED, out.data, out.len);
+        fake_end(fake, req[0], fake_id(1), END_FAILED, GANGER_EFAILED, out.data, out.len);
+        _exit(0);
+    }
+    assert_int_equal(ganger_map_wait(map, 5000), 0);
+    (void)waitpid(pid, NULL, 0);
+    assert_int_equal(ganger_map_error(map, 0, &failure), 0);
+    assert_int_equal(failure.value.len, sizeof big);
+    assert_memory_equal(failure.value.data, big, sizeof big);
+    out_done(&out);
+    ganger_close(g);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_map(test_map_default_chunk_is_cpythons),
+        cmocka_unit_test_map(test_map_results_are_in_the_order_of_the_input),
+        cmocka_unit_test_map(test_map_of_nothing_is_ready_at_once),
+        cmocka_unit_test_map(test_map_chunk_below_one_is_refused),
+        cmocka_unit_test_map(test_map_chunk_is_one_task_and_one_item_a_plain_one),
+        cmocka_unit_test_map(test_map_first_error_to_arrive_is_reported_and_all_are_kept),
+        cmocka_unit_test_map(test_map_callback_runs_once_and_its_failure_is_the_maps),
+        cmocka_unit_test_map(test_map_unknown_pool_fails_all_items),
+        cmocka_unit_test_map(test_map_bad_item_ends_the_input_before_its_chunk),
+        cmocka_unit_test_map(test_map_outcome_of_another_shape_is_an_error_of_its_items),
+        cmocka_unit_test_map(test_map_large_items_make_smaller_chunks),
+        cmocka_unit_test_map(test_map_window_bounds_what_is_in_flight),
+        cmocka_unit_test_map(test_map_full_pool_waits_for_room),
+        cmocka_unit_test_map(test_map_cancel_ends_all),
+        cmocka_unit_test_map(test_map_interrupted_is_cancelled),
+        cmocka_unit_test_map(test_map_broken_connection_fails_what_was_in_flight),
+        cmocka_unit_test_map(test_iterate_gives_items_in_order_in_a_window),
+        cmocka_unit_test_map(test_iterate_unordered_gives_in_order_of_completion),
+        cmocka_unit_test_map(test_iterate_failing_source_gives_whole_chunks_then_its_error),
+        cmocka_unit_test_map(test_iterate_nothing_ends_at_once),
+        cmocka_unit_test_map(test_map_from_a_source_keeps_all_results),
+        cmocka_unit_test_map(test_map_freed_in_flight_unwaits),
+        cmocka_unit_test_map(test_map_with_errors_of_a_mebibyte_comes_back),
+    };
+
+    return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+}
