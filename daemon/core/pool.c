@@ -84,7 +84,8 @@ int pool_settings_event(struct core *c, const struct event *ev)
     p->set = *ev->settings;
     p->defined = true;
     room_check(c, p, 0);
-    pool_balance(c, p);
+    /* Its agent is asked for in the next turn, when the caller has told others of the pool. */
+    heap_set(&c->heap, DUE_POOL, ev->index, c->now);
     pool_dirty(c, ev->index);
     return 0;
 }
