@@ -199,10 +199,9 @@ static int replay_all(struct replay *p, const struct index *index,
 }
 
 int index_replay(struct index *index, const struct journal_io *io, int dir,
-    int (*visit)(void *ctx, const struct store_record *r), void *ctx, uint64_t *ret_live_bytes)
+    int (*visit)(void *ctx, const struct store_record *r), void *ctx, uint64_t *live_bytes)
 {
     struct replay p = { .whole = NULL };
-    uint64_t live_bytes = 0;
     int rc;
 
     reader_init(&p.in_order, io, dir, WINDOW_IN_ORDER);
@@ -210,12 +209,11 @@ int index_replay(struct index *index, const struct journal_io *io, int dir,
     if (index->copies.count > 0)
         qsort(index->copies.entries, index->copies.count, sizeof *index->copies.entries,
             entry_compare);
-    rc = replay_all(&p, index, visit, ctx, &live_bytes);
+    rc = replay_all(&p, index, visit, ctx, live_bytes);
     reader_done(&p.in_order);
     reader_done(&p.copies);
     free(p.group.entries);
     free(p.whole);
-    *ret_live_bytes = live_bytes;
     return rc;
 }
 

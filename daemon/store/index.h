@@ -37,7 +37,7 @@ int index_add(struct index *index, uint64_t birth, uint32_t segment, uint64_t of
  * that back. LIVE_BYTES becomes the log bytes of what was visited. GANGER_EIO, GANGER_ENOMEM.
  */
 int index_replay(struct index *index, const struct journal_io *io, int dir,
-    int (*visit)(void *ctx, const struct store_record *r), void *ctx, uint64_t *ret_live_bytes);
+    int (*visit)(void *ctx, const struct store_record *r), void *ctx, uint64_t *live_bytes);
 
 /* Free what INDEX holds. */
 void index_done(struct index *index);
