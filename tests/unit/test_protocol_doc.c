@@ -19,7 +19,10 @@ static void load(void)
         perror(path);
         exit(1);
     }
-    (void)fread(text, 1, cap - 1, file);
+    if (fread(text, 1, cap - 1, file) == 0) {
+        perror(path);
+        exit(1);
+    }
     (void)fclose(file);
     free(path);
 }
