@@ -378,6 +378,77 @@ static void test_command_dies_with_its_worker(void **state)
     assert_int_equal(fake_stop(f), 0);
 }
 
+static void test_command_dies_with_its_agent(void **state)
+{
+    struct fake *f = *state;
+    struct fake_child c;
+    char path[100], script[200];
+    const char *args[] = { script, NULL };
+    struct out o;
+    pid_t command;
+
+    (void)snprintf(path, sizeof path, "%s/pid", f->dir);
+    (void)snprintf(script, sizeof script, "echo $$ >%s; exec sleep 1000", path);
+    o = pay_command(args, NULL, 0);
+    with_shell(f, &c);
+    (void)fake_hand(&c, "", &o);
+    command = (pid_t)file_number(path);
+    (void)kill(f->agent, SIGKILL);
+    (void)fake_stop(f);
+    wait_gone(c.pid);
+    wait_gone(command);
+    out_done(&o);
+    fake_child_close(&c);
+}
+
+/* Each item is a task of its own: what the first one left is gone when the second one runs. */
+static void test_command_chunk_runs_each_item(void **state)
+{
+    struct fake *f = *state;
+    struct fake_child c;
+    struct fake_result r;
+    char path[100], first[400], second[200];
+    const char *one[] = { first, NULL }, *two[] = { second, NULL };
+    struct out o = { 0 }, a, b, items = { 0 };
+    struct batch batch;
+    struct cursor at;
+    struct slice s;
+
+    (void)snprintf(path, sizeof path, "%s/pid", f->dir);
+    (void)snprintf(first, sizeof first,
+        "(setsid sh -c 'echo $$ >%s; exec sleep 1000' & ); while [ ! -s %s ]; do sleep 0.01; done; "
+        "exit 5",
+        path, path);
+    (void)snprintf(second, sizeof second, "kill -0 $(cat %s) 2>/dev/null || echo gone", path);
+    a = pay_command(one, NULL, 0);
+    b = pay_command(two, NULL, 0);
+    write_array(&items, 2);
+    write_raw(&items, a.data, a.len);
+    write_raw(&items, b.data, b.len);
+    with_shell(f, &c);
+    batch_begin(&batch, &o, MSG_HAND);
+    (void)fake_hand_add(&c, &batch, &o, "", &items, TASK_CHUNK);
+    batch_end(&batch, &o);
+    page_grant(c.page, c.next);
+    fake_send(c.link.fd, &o);
+    fake_result(&c, &r);
+    assert_int_equal(r.m.code, 0);
+    at = cursor_make(r.m.outcome.data, r.m.outcome.len);
+    assert_int_equal(read_array(&at, 2), 2);
+    assert_int_equal(read_array(&at, 2), 2);
+    assert_int_equal(read_int(&at), GANGER_EEXIT);
+    (void)read_raw(&at);
+    assert_int_equal(read_array(&at, 2), 2);
+    assert_int_equal(read_int(&at), 0);
+    s = read_bin(&at, 100);
+    assert_int_equal(s.len, 5);
+    assert_memory_equal(s.data, "gone\n", 5);
+    out_done(&a);
+    out_done(&b);
+    out_done(&items);
+    finish(f, &c);
+}
+
 static void test_command_malformed_payloads_refused(void **state)
 {
     static const struct {
@@ -430,6 +501,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_command_signals_are_as_for_any_program, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_command_asked_to_stop_gets_the_signal, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_command_dies_with_its_worker, fake_setup, fake_teardown),
+        cmocka_unit_test_setup_teardown(test_command_dies_with_its_agent, fake_setup, fake_teardown),
+        cmocka_unit_test_setup_teardown(test_command_chunk_runs_each_item, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_command_malformed_payloads_refused, fake_setup, fake_teardown),
     };
     /* clang-format on */

@@ -1,6 +1,7 @@
 /* The ends of children and agents: who is told what, and who is left. */
 #include "tests/worker/fake.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -252,6 +253,35 @@ static void test_end_interrupted_goes_on(void **state)
     assert_int_equal(fake_stop(f), 0);
 }
 
+static void test_end_before_the_beginning_is_reported(void **state)
+{
+    struct fake *f = *state;
+    struct fake_child c = { .fake = f, .child = 4, .gen = 2 };
+    struct fake_exit e;
+    struct out o = { 0 }, number = pay_int(4);
+    struct fake_result r;
+    struct rlimit few, old;
+
+    fake_start_module(f);
+    assert_int_equal(prlimit(f->agent, RLIMIT_NOFILE, NULL, &old), 0);
+    few = old;
+    few.rlim_cur = 8;
+    assert_int_equal(prlimit(f->agent, RLIMIT_NOFILE, &few, NULL), 0);
+    msg_write_child(&o, MSG_SPAWN, 4, 2);
+    fake_send(f->link.fd, &o);
+    fake_expect_exit(&c, &e);
+    assert_string_equal(e.text, "cannot fork: Too many open files");
+    assert_true(e.m.group_empty);
+    /* The agent goes on. */
+    assert_int_equal(prlimit(f->agent, RLIMIT_NOFILE, &old, NULL), 0);
+    fake_spawn(f, &c, 4, 3);
+    fake_call(&c, "echo", &number, &r);
+    assert_outcome_int(&r, 4);
+    out_done(&number);
+    fake_retire(&c);
+    assert_int_equal(fake_stop(f), 0);
+}
+
 /* ---- output ---- */
 
 static long rss_kib(pid_t pid)
@@ -343,6 +373,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_end_terminated_leaves_nobody, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_end_without_link_leaves_nobody, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_end_interrupted_goes_on, fake_setup, fake_teardown),
+        cmocka_unit_test_setup_teardown(test_end_before_the_beginning_is_reported, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_end_flood_of_output_is_bounded, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_end_lines_of_output_are_passed_on, fake_setup, fake_teardown),
     };

@@ -84,6 +84,61 @@ static void test_hand_result_not_held_back_by_the_next_task(void **state)
     finish(f, &c);
 }
 
+static void test_hand_task_known_as_long_is_not_interrupted(void **state)
+{
+    struct fake *f = *state;
+    struct fake_child c;
+    struct fake_result r;
+    struct out o = { 0 }, number = pay_int(5), nap = pay_int(50);
+    struct batch b;
+
+    with_child(f, &c);
+    fake_call(&c, "nap_ms", &nap, &r);
+    assert_outcome_int(&r, 0);
+    batch_begin(&b, &o, MSG_HAND);
+    (void)fake_hand_add(&c, &b, &o, "echo", &number, 0);
+    (void)fake_hand_add(&c, &b, &o, "nap_ms", &nap, 0);
+    batch_end(&b, &o);
+    page_grant(c.page, c.next);
+    fake_send(c.link.fd, &o);
+    fake_result(&c, &r);
+    fake_result(&c, &r);
+    assert_outcome_int(&r, 0);
+    out_done(&number);
+    out_done(&nap);
+    finish(f, &c);
+}
+
+static void test_hand_that_forks_says_nothing_twice(void **state)
+{
+    struct fake *f = *state;
+    struct fake_child c;
+    struct fake_result r;
+    struct out o = { 0 }, number = pay_int(5), nil = pay_nil();
+    struct batch b;
+    const char *functions[] = { "echo", "fork_exit", "echo", "twice", "echo" };
+
+    with_child(f, &c);
+    batch_begin(&b, &o, MSG_HAND);
+    for (int i = 0; i < 5; i++)
+        (void)fake_hand_add(&c, &b, &o, functions[i], i % 2 == 0 ? &number : &nil, 0);
+    batch_end(&b, &o);
+    page_grant(c.page, c.next);
+    fake_send(c.link.fd, &o);
+    for (uint32_t i = 0; i < 5; i++) {
+        fake_result(&c, &r);
+        assert_int_equal(r.m.seq, i);
+        assert_int_equal(r.m.code, 0);
+        if (i == 3)
+            assert_outcome_int(&r, 1);
+    }
+    fake_call(&c, "echo", &number, &r);
+    assert_outcome_int(&r, 5);
+    out_done(&number);
+    out_done(&nil);
+    finish(f, &c);
+}
+
 static void ended_after_results(struct fake *f, const char *function, const struct out *payload)
 {
     struct fake_child c;
@@ -367,6 +422,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_hand_many_answered_in_order_in_few_messages, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_result_not_held_back_by_the_next_task, fake_setup, fake_teardown),
+        cmocka_unit_test_setup_teardown(test_hand_task_known_as_long_is_not_interrupted, fake_setup, fake_teardown),
+        cmocka_unit_test_setup_teardown(test_hand_that_forks_says_nothing_twice, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_results_survive_the_crash_of_a_later_task, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_results_survive_the_exit_of_a_later_task, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_taken_back_is_not_run, fake_setup, fake_teardown),

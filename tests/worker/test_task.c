@@ -324,25 +324,6 @@ static void test_task_descendants_are_gone_when_its_result_comes(void **state)
     finish(f, &c);
 }
 
-static void test_task_that_forks_answers_once(void **state)
-{
-    struct fake *f = *state;
-    struct fake_child c;
-    struct fake_result r;
-    struct out nil = pay_nil(), number = pay_int(9);
-
-    with_child(f, &c);
-    fake_call(&c, "twice", &nil, &r);
-    assert_outcome_int(&r, 1);
-    fake_call(&c, "fork_exit", &nil, &r);
-    assert_int_equal(r.m.code, 0);
-    fake_call(&c, "echo", &number, &r);
-    assert_outcome_int(&r, 9);
-    out_done(&nil);
-    out_done(&number);
-    finish(f, &c);
-}
-
 int main(int argc, char **argv)
 {
     /* clang-format off */
@@ -360,7 +341,6 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_task_chunk_over_the_bound_fails, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_task_progress_first_and_last_are_sent, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_task_descendants_are_gone_when_its_result_comes, fake_setup, fake_teardown),
-        cmocka_unit_test_setup_teardown(test_task_that_forks_answers_once, fake_setup, fake_teardown),
     };
     /* clang-format on */
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -196,6 +197,15 @@ static int run_sleep_ms(struct ganger_task *task)
 {
     pause_ms((long)int_arg(task));
     return 0;
+}
+
+/* Sleep; returns whether a signal cut it short. */
+static int run_nap_ms(struct ganger_task *task)
+{
+    long ms = (long)int_arg(task);
+    struct timespec nap = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+
+    return give_int(task, nanosleep(&nap, NULL) != 0);
 }
 
 /* Read the FIFO to its end; returns whether it was asked to stop meanwhile. */
@@ -386,18 +396,26 @@ static int run_detach_crash(struct ganger_task *task)
     return run_crash(task);
 }
 
-/* Forks, and both return. */
+/* Forks, and both return; the other one first. */
 static int run_twice(struct ganger_task *task)
 {
-    return give_int(task, fork() == 0 ? 0 : 1);
+    pid_t other = fork();
+
+    if (other == 0)
+        return give_int(task, 0);
+    (void)waitpid(other, NULL, 0);
+    return give_int(task, 1);
 }
 
 /* Forks a process that ends by exit(), as it should not. */
 static int run_fork_exit(struct ganger_task *task)
 {
+    pid_t other = fork();
+
     (void)task;
-    if (fork() == 0)
+    if (other == 0)
         exit(0);
+    (void)waitpid(other, NULL, 0);
     return 0;
 }
 
@@ -458,6 +476,7 @@ static const struct ganger_function functions[] = {
     { "descriptors", run_descriptors },
     { "touch", run_touch },
     { "sleep_ms", run_sleep_ms },
+    { "nap_ms", run_nap_ms },
     { "wait", run_wait },
     { "until_cancelled", run_until_cancelled },
     { "progress", run_progress },
