@@ -7,8 +7,12 @@
 #include "wire/inbox.h"
 #include "wire/outbox.h"
 
-/* A session is ended when so many times the bound of unsent bytes have gathered. */
-#define NET_OUT_HARD 8u
+/*
+ * A session that is not read can still be sent ends of tasks it waits for. It is ended when more
+ * than so many times its bound, and a frame or two, have gathered.
+ */
+#define NET_OUT_TIMES       8u
+#define NET_OUT_HARD(bound) ((size_t)NET_OUT_TIMES * (bound) + 2 * (size_t)GANGER_FRAME_MAX)
 
 enum session_state {
     SESSION_HELLO,   /* has not said hello */

@@ -102,7 +102,7 @@ void session_dirty(struct session *s)
 {
     struct net *net = s->net;
 
-    if (outbox_unsent(&s->out) > (size_t)NET_OUT_HARD * net->limits.session_out_bytes)
+    if (outbox_unsent(&s->out) > NET_OUT_HARD(net->limits.session_out_bytes))
         s->doomed = true;
     if (s->dirty)
         return;
@@ -233,7 +233,7 @@ void session_flush(struct session *s)
     if (s->state == SESSION_CLOSED)
         return;
     rc = outbox_write(&s->out, s->fd);
-    if (s->doomed && rc == GANGER_EAGAIN && outbox_unsent(&s->out) > (size_t)NET_OUT_HARD * bound) {
+    if (s->doomed && rc == GANGER_EAGAIN && outbox_unsent(&s->out) > NET_OUT_HARD(bound)) {
         log_event(LOG_WARNING, "session-slow", "pid=%d uid=%u unsent=%zu", (int)s->peer.pid,
             s->peer.uid, outbox_unsent(&s->out));
         rc = GANGER_ECONN;
