@@ -1,65 +1,18 @@
 /* Maps: chunks, order, errors, iteration, windows. */
-#include "fake.h"
+#include "items.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MANY = 1000 };
-
-static uint8_t item_bytes[MANY][3];
-static struct ganger_bytes items[MANY];
-
-/* Items 0, 1, 2, ...: msgpack numbers of two bytes. */
-static void make_items(void)
-{
-    for (int i = 0; i < MANY; i++) {
-        item_bytes[i][0] = 0xcd;
-        item_bytes[i][1] = (uint8_t)(i >> 8);
-        item_bytes[i][2] = (uint8_t)i;
-        items[i] = (struct ganger_bytes){ item_bytes[i], 3 };
-    }
-}
-
-static bool is_item(struct ganger_bytes bytes, int i)
-{
-    return bytes.len == 3 && memcmp(bytes.data, item_bytes[i], 3) == 0;
-}
-
-static int setup(void **state)
-{
-    make_items();
-    return fake_setup(state);
-}
-
-#define cmocka_unit_test_map(test) cmocka_unit_test_setup_teardown(test, setup, fake_teardown)
-
-static struct ganger *served(struct fake *fake)
-{
-    struct ganger *g = NULL;
-
-    fake_serve(fake);
-    assert_int_equal(ganger_open(fake->path, &g), 0);
-    return g;
-}
-
-static void turn(struct ganger *g)
-{
-    struct pollfd p = { ganger_fd(g), POLLIN, 0 };
-
-    (void)poll(&p, 1, 100);
-    assert_int_equal(ganger_process(g, POLLIN), 0);
-}
-
 static void test_map_default_chunk_is_cpythons(void **state)
 {
     /* items, chunk with the four processes that the daemon tells of */
     static const size_t cases[][2] = { { 1, 1 }, { 10, 1 }, { 16, 1 }, { 17, 2 }, { 100, 7 },
         { 160, 10 }, { 161, 11 } };
-    struct ganger *g = served(*state);
+    struct ganger *g = items_served(*state);
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct ganger_map *map = NULL;
@@ -75,7 +28,7 @@ static void test_map_default_chunk_is_cpythons(void **state)
 static void test_map_results_are_in_the_order_of_the_input(void **state)
 {
     static const int64_t chunks[] = { 1, 2, 7, 20, MANY, 5000, GANGER_CHUNK_DEFAULT };
-    struct ganger *g = served(*state);
+    struct ganger *g = items_served(*state);
 
     for (size_t c = 0; c < sizeof chunks / sizeof chunks[0]; c++) {
         struct ganger_map *map = NULL;
@@ -91,7 +44,7 @@ static void test_map_results_are_in_the_order_of_the_input(void **state)
             struct ganger_bytes result;
 
             assert_int_equal(ganger_map_result(map, (size_t)i, &result), 0);
-            assert_true(is_item(result, i));
+            assert_true(items_is(result, i));
         }
         ganger_map_free(map);
     }
@@ -165,7 +118,7 @@ static void test_map_chunk_is_one_task_and_one_item_a_plain_one(void **state)
     fake_end(fake, m.req, fake_id(1), END_DONE, 0, "\x92\x92\x00\x2a\x92\x00\x2b", 7);
     m = fake_take_submit(fake);
     assert_int_equal(m.flags, TASK_WAIT);
-    assert_memory_equal(m.payload.data, item_bytes[2], 3);
+    assert_memory_equal(m.payload.data, items[2].data, 3);
     fake_end(fake, m.req, fake_id(2), END_DONE, 0, "\x2c", 1);
     assert_int_equal(ganger_map_wait(map, 1000), 0);
     for (uint8_t i = 0; i < 3; i++) {
@@ -174,23 +127,6 @@ static void test_map_chunk_is_one_task_and_one_item_a_plain_one(void **state)
         assert_int_equal(*(const uint8_t *)result.data, 0x2a + i);
     }
     ganger_close(g);
-}
-
-/* An outcome [[0, 42], [code, detail with TEXT]]. */
-static void end_half_failed(struct fake *fake, uint64_t req, int code, const char *text)
-{
-    struct msg_detail d = { .code = code, .text = { (const uint8_t *)text, strlen(text) } };
-    struct out out = { 0 };
-
-    write_array(&out, 2);
-    write_array(&out, 2);
-    write_int(&out, 0);
-    write_int(&out, 42);
-    write_array(&out, 2);
-    write_int(&out, code);
-    msg_write_detail(&out, &d);
-    fake_end(fake, req, fake_id(req), END_DONE, 0, out.data, out.len);
-    out_done(&out);
 }
 
 struct seen {
@@ -237,8 +173,8 @@ static void test_map_first_error_to_arrive_is_reported_and_all_are_kept(void **s
         req[i] = fake_take_submit(fake).req;
     assert_int_equal(ganger_map_first_error(map, &failure), 0);
     assert_int_equal(failure.code, 0);
-    end_half_failed(fake, req[1], GANGER_ERANGE, "second chunk");
-    end_half_failed(fake, req[0], GANGER_EFAILED, "first chunk");
+    items_end_half_failed(fake, req[1], GANGER_ERANGE, "second chunk");
+    items_end_half_failed(fake, req[0], GANGER_EFAILED, "first chunk");
     fake_end(fake, req[2], fake_id(3), END_DEAD, GANGER_EDIED, NULL, 0);
     assert_int_equal(ganger_map_wait(map, 1000), 0);
     assert_int_equal(ganger_map_successful(map), 0);
@@ -273,7 +209,7 @@ static void test_map_first_error_to_arrive_is_reported_and_all_are_kept(void **s
 
 static void test_map_callback_runs_once_and_its_failure_is_the_maps(void **state)
 {
-    struct ganger *g = served(*state);
+    struct ganger *g = items_served(*state);
     struct seen seen = { .returns = 0 };
     struct ganger_failure failure;
     struct ganger_map *map = NULL;
@@ -378,7 +314,7 @@ static void test_map_large_items_make_smaller_chunks(void **state)
 {
     static uint8_t big[300 * 1024] = { 0xc6, 0, 4, 0xaf, 0xfb };
     struct ganger_bytes large[10];
-    struct ganger *g = served(*state);
+    struct ganger *g = items_served(*state);
     struct ganger_map *map = NULL;
     struct ganger_bytes result;
 
@@ -419,7 +355,7 @@ static void test_map_window_bounds_what_is_in_flight(void **state)
         if (i == 6)
             break;
         fake_done(fake, req, fake_id(i), "x");
-        turn(g);
+        items_turn(g);
     }
     ganger_close(g);
 }
@@ -437,9 +373,9 @@ static void test_map_full_pool_waits_for_room(void **state)
     req[1] = fake_take_submit(fake).req;
     fake_end(fake, req[0], fake_id(1), END_DONE, 0, "\x92\x92\x00\x01\x92\x00\x01", 7);
     fake_refused(fake, req[1], GANGER_EFULL, "full");
-    turn(g);
+    items_turn(g);
     fake_reply(fake, fake_take_request(fake, VERB_ROOM).req, 0, NULL, 0);
-    turn(g);
+    items_turn(g);
     fake_end(fake, fake_take_submit(fake).req, fake_id(2), END_DONE, 0,
         "\x92\x92\x00\x01\x92\x00\x01", 7);
     assert_int_equal(ganger_map_wait(map, 1000), 0);
@@ -466,7 +402,7 @@ static void test_map_cancel_ends_all(void **state)
     assert_int_equal(ganger_flush(g, 1000), 0);
     m = fake_take_submit(fake);
     fake_accepted(fake, m.req, fake_id(1));
-    turn(g);
+    items_turn(g);
     assert_int_equal(ganger_map_cancel(map), 0);
     assert_int_equal(ganger_map_ready(map), 0);
     assert_int_equal(ganger_map_result(map, 9, &result), GANGER_ECANCELLED);
@@ -489,7 +425,7 @@ static void test_map_cancel_ends_all(void **state)
     (void)fake_take_request(fake, VERB_POOLS);
     fake_refused(fake, fake_take_submit(fake).req, GANGER_EFULL, "full");
     fake_refused(fake, fake_take_submit(fake).req, GANGER_EFULL, "full");
-    turn(g);
+    items_turn(g);
     assert_int_equal(ganger_map_cancel(map), 0);
     assert_int_equal(ganger_map_ready(map), 1);
     ganger_close(g);
@@ -531,147 +467,6 @@ static void test_map_broken_connection_fails_what_was_in_flight(void **state)
     ganger_close(g);
 }
 
-/* A source of COUNT items, then CODE. */
-struct source {
-    int next, count, code;
-};
-
-static int source_next(void *user, struct ganger_bytes *ret_item)
-{
-    struct source *source = user;
-
-    if (source->next == source->count)
-        return source->code;
-    *ret_item = items[source->next++];
-    return 1;
-}
-
-static struct ganger_map *iterate(
-    struct ganger *g, struct source *source, int64_t chunk, uint32_t flags, uint32_t window)
-{
-    struct ganger_map_spec spec;
-    struct ganger_map *map = NULL;
-
-    ganger_map_spec_init(&spec);
-    spec.pool = "p";
-    spec.function = "f";
-    spec.source = source_next;
-    spec.source_user = source;
-    spec.chunk = chunk;
-    spec.flags = flags;
-    spec.window = window;
-    assert_int_equal(ganger_map_start(g, &spec, &map), 0);
-    return map;
-}
-
-static void test_iterate_gives_items_in_order_in_a_window(void **state)
-{
-    struct ganger *g = served(*state);
-    static const int64_t chunks[] = { 1, 7, GANGER_CHUNK_DEFAULT };
-
-    for (size_t c = 0; c < sizeof chunks / sizeof chunks[0]; c++) {
-        struct source source = { 0, MANY, 0 };
-        struct ganger_map *map = iterate(g, &source, chunks[c], GANGER_MAP_ITERATE, 3);
-        struct ganger_item item;
-        struct ganger_bytes result;
-
-        for (int i = 0; i < MANY; i++) {
-            assert_true(source.next <= i + 4 * 7);
-            assert_int_equal(ganger_map_next(map, 5000, &item), 1);
-            assert_int_equal(item.index, i);
-            assert_int_equal(item.code, 0);
-            assert_true(is_item(item.value, i));
-        }
-        assert_int_equal(ganger_map_next(map, 5000, &item), 0);
-        assert_int_equal(ganger_map_next(map, 5000, &item), 0);
-        assert_int_equal(ganger_map_result(map, 0, &result), GANGER_ESTATE);
-        ganger_map_free(map);
-    }
-    ganger_close(g);
-}
-
-static void test_iterate_unordered_gives_in_order_of_completion(void **state)
-{
-    struct fake *fake = *state;
-    struct ganger *g = fake_client(fake);
-    struct source source = { 0, 6, 0 };
-    struct ganger_map *map = iterate(g, &source, 2, GANGER_MAP_ITERATE | GANGER_MAP_UNORDERED, 0);
-    static const size_t order[] = { 4, 5, 0, 1, 2, 3 };
-    struct ganger_item item;
-    uint64_t req[3];
-
-    assert_int_equal(ganger_flush(g, 1000), 0);
-    for (int i = 0; i < 3; i++)
-        req[i] = fake_take_submit(fake).req;
-    assert_int_equal(ganger_map_next(map, 5, &item), GANGER_ETIMEDOUT);
-    end_half_failed(fake, req[2], GANGER_ERANGE, "bad");
-    end_half_failed(fake, req[0], GANGER_ERANGE, "bad");
-    end_half_failed(fake, req[1], GANGER_ERANGE, "bad");
-    for (size_t i = 0; i < 6; i++) {
-        assert_int_equal(ganger_map_next(map, 1000, &item), 1);
-        assert_int_equal(item.index, order[i]);
-        assert_int_equal(item.code, i % 2 == 0 ? 0 : GANGER_ERANGE);
-        if (item.code != 0)
-            assert_string_equal(item.error->text, "bad");
-    }
-    assert_int_equal(ganger_map_next(map, 1000, &item), 0);
-    ganger_close(g);
-}
-
-static void test_iterate_failing_source_gives_whole_chunks_then_its_error(void **state)
-{
-    /* items before the failure, chunk, items that are given */
-    static const int cases[][3] = { { 3, 1, 3 }, { 7, 2, 6 }, { 7, 4, 4 }, { 0, 1, 0 } };
-    struct ganger *g = served(*state);
-
-    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
-        struct source source = { 0, cases[c][0], GANGER_EIO };
-        struct ganger_map *map = iterate(g, &source, cases[c][1], GANGER_MAP_ITERATE, 0);
-        struct ganger_item item;
-
-        for (int i = 0; i < cases[c][2]; i++)
-            assert_int_equal(ganger_map_next(map, 5000, &item), 1);
-        assert_int_equal(ganger_map_next(map, 5000, &item), GANGER_EIO);
-        assert_int_equal(ganger_map_next(map, 5000, &item), GANGER_EIO);
-        ganger_map_free(map);
-    }
-    ganger_close(g);
-}
-
-static void test_iterate_nothing_ends_at_once(void **state)
-{
-    struct fake *fake = *state;
-    struct ganger *g = fake_client(fake);
-    struct source source = { 0, 0, 0 };
-    struct ganger_map *map = iterate(g, &source, 1, GANGER_MAP_ITERATE, 0);
-    struct ganger_item item;
-
-    assert_int_equal(ganger_map_ready(map), 1);
-    assert_int_equal(ganger_map_successful(map), 1);
-    assert_int_equal(ganger_map_next(map, 0, &item), 0);
-    ganger_close(g);
-}
-
-static void test_map_from_a_source_keeps_all_results(void **state)
-{
-    struct ganger *g = served(*state);
-    struct source source = { 0, MANY, 0 };
-    struct ganger_map *map = iterate(g, &source, 9, 0, 2);
-    struct ganger_item item;
-    struct ganger_bytes result;
-    size_t count = 0;
-
-    assert_int_equal(ganger_map_wait(map, 5000), 0);
-    ganger_map_progress(map, &count, NULL, NULL);
-    assert_int_equal(count, MANY);
-    for (int i = 0; i < MANY; i++) {
-        assert_int_equal(ganger_map_result(map, (size_t)i, &result), 0);
-        assert_true(is_item(result, i));
-    }
-    assert_int_equal(ganger_map_next(map, 0, &item), GANGER_ESTATE);
-    ganger_close(g);
-}
-
 static void test_map_freed_in_flight_unwaits(void **state)
 {
     struct fake *fake = *state;
@@ -684,14 +479,14 @@ static void test_map_freed_in_flight_unwaits(void **state)
     req[0] = fake_take_submit(fake).req;
     req[1] = fake_take_submit(fake).req;
     fake_accepted(fake, req[0], fake_id(1));
-    turn(g);
+    items_turn(g);
     ganger_map_free(map);
     fake_accepted(fake, req[1], fake_id(2));
-    turn(g);
+    items_turn(g);
     assert_int_equal(fake_take_request(fake, VERB_UNWAIT).number, req[0]);
     assert_int_equal(fake_take_request(fake, VERB_UNWAIT).number, req[1]);
     fake_end(fake, req[1], fake_id(2), END_DONE, 0, "\x2a", 1);
-    turn(g);
+    items_turn(g);
     ganger_close(g);
 }
 
@@ -746,11 +541,6 @@ int main(int argc, char **argv)
         cmocka_unit_test_map(test_map_cancel_ends_all),
         cmocka_unit_test_map(test_map_interrupted_is_cancelled),
         cmocka_unit_test_map(test_map_broken_connection_fails_what_was_in_flight),
-        cmocka_unit_test_map(test_iterate_gives_items_in_order_in_a_window),
-        cmocka_unit_test_map(test_iterate_unordered_gives_in_order_of_completion),
-        cmocka_unit_test_map(test_iterate_failing_source_gives_whole_chunks_then_its_error),
-        cmocka_unit_test_map(test_iterate_nothing_ends_at_once),
-        cmocka_unit_test_map(test_map_from_a_source_keeps_all_results),
         cmocka_unit_test_map(test_map_freed_in_flight_unwaits),
         cmocka_unit_test_map(test_map_with_errors_of_a_mebibyte_comes_back),
     };
