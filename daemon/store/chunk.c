@@ -74,11 +74,16 @@ void chunk_read(struct chunk *c, const struct writer *w)
 {
     const struct segment *segment = w->used.first;
 
-    while (segment != NULL && segment->generation != c->generation)
+    while (segment != NULL && segment->generation < c->generation)
         segment = segment->next;
-    GANGER_ASSERT(segment != NULL && c->offset <= segment->end);
     c->bytes = 0;
     c->last = false;
+    c->rc = 0;
+    c->none = segment == NULL || segment == w->used.last;
+    if (c->none)
+        return;
+    GANGER_ASSERT(c->offset <= segment->end);
+    c->generation = segment->generation;
     c->rc = chunk_load(c, w, segment);
 }
 

@@ -133,7 +133,7 @@ static void journal_send(struct journal *j)
     struct writer_facts facts = { .synced = j->synced, .oldest = j->oldest };
     struct batch *b = journal_batch(j);
 
-    if (j->busy || batch_is_empty(b))
+    if (j->busy || batch_is_empty(b) || reclaim_is_behind(j))
         return;
     j->busy = true;
     j->open ^= 1u;

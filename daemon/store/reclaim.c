@@ -5,12 +5,14 @@
 #include "store/bytes.h"
 #include "store/journal.h"
 
-/* Log bytes that are neither live nor about to be; what reclaim can win at most. */
-static uint64_t reclaim_garbage(const struct journal *j)
-{
-    uint64_t filled = j->view.used * journal_usable(j);
+#define PASSED_MAX 64u /* segments that one statement covers */
 
-    return filled > j->live_bytes ? filled - j->live_bytes : 0;
+/* Most bytes of segments that the log may take without being reclaimed. */
+static uint64_t reclaim_bound(const struct journal *j)
+{
+    uint64_t segment = j->segment_bytes, bound = 2 * j->live_bytes + 2 * segment;
+
+    return bound < 4 * segment ? 4 * segment : bound;
 }
 
 /*
@@ -19,16 +21,23 @@ static uint64_t reclaim_garbage(const struct journal *j)
  */
 static bool reclaim_is_due(const struct journal *j)
 {
-    uint64_t segment = j->segment_bytes, bound = 2 * j->live_bytes + 2 * segment;
-    uint64_t garbage = reclaim_garbage(j);
+    uint64_t usable = journal_usable(j), passed = j->reclaim.passed;
+    uint64_t used = j->view.used > passed ? j->view.used - passed : 0;
+    uint64_t used_bytes = j->view.used_bytes > passed * j->segment_bytes
+                              ? j->view.used_bytes - passed * j->segment_bytes
+                              : 0;
+    uint64_t garbage = used * usable > j->live_bytes ? used * usable - j->live_bytes : 0;
 
-    if (bound < 4 * segment)
-        bound = 4 * segment;
-    if (j->view.used_bytes > bound)
+    if (used_bytes > reclaim_bound(j))
         return true;
-    if (journal_free(j) > room_log_bytes(&j->reserved) + 4 * journal_usable(j))
+    if (journal_free(j) + passed * usable > room_log_bytes(&j->reserved) + 4 * usable)
         return false;
-    return garbage >= 2 * journal_usable(j) && garbage >= j->view.used_bytes / 8;
+    return garbage >= 2 * usable && garbage >= used_bytes / 8;
+}
+
+bool reclaim_is_behind(const struct journal *j)
+{
+    return j->reclaim.state == RECLAIM_READING && j->view.used_bytes > 2 * reclaim_bound(j);
 }
 
 #define CHUNK_MAX (4u * 1024 * 1024)
@@ -54,7 +63,7 @@ void reclaim_start(struct journal *j)
         return;
     if (!reclaim_is_due(j) || journal_free(j) < journal_usable(j))
         return;
-    r->chunk.generation = j->view.oldest;
+    r->chunk.generation = j->oldest;
     r->chunk.offset = SEGMENT_HEADER_BYTES;
     reclaim_read(j);
 }
@@ -83,12 +92,21 @@ static uint64_t reclaim_fence(struct journal *j)
     return batch_is_empty(journal_batch(j)) ? j->open_seq - 1 : j->open_seq;
 }
 
+/* Enough was passed for now: wait for the fence, then state it. */
+static void reclaim_end(struct journal *j)
+{
+    struct reclaim *r = &j->reclaim;
+
+    r->state = r->passed == 0 ? RECLAIM_IDLE : RECLAIM_FENCE;
+    r->wait = reclaim_fence(j);
+}
+
 void reclaim_take(struct journal *j)
 {
     struct reclaim *r = &j->reclaim;
 
     if (r->chunk.rc == -ENOMEM) {
-        r->state = RECLAIM_IDLE;
+        reclaim_end(j);
         return;
     }
     if (r->chunk.rc < 0) {
@@ -96,13 +114,20 @@ void reclaim_take(struct journal *j)
         j->stats.failures++;
         return;
     }
+    if (r->chunk.none) {
+        reclaim_end(j);
+        return;
+    }
     r->wait = reclaim_copy(j) ? j->open_seq : 0;
+    r->state = RECLAIM_WRITING;
     r->chunk.offset += r->chunk.bytes;
     if (r->chunk.last) {
-        r->state = RECLAIM_FENCE;
-        r->wait = reclaim_fence(j);
-    } else {
-        r->state = RECLAIM_WRITING;
+        r->passed++;
+        r->chunk.generation++;
+        r->chunk.offset = SEGMENT_HEADER_BYTES;
+        if (r->passed >= PASSED_MAX || !reclaim_is_due(j) ||
+            journal_free(j) < 2 * journal_usable(j))
+            reclaim_end(j);
     }
     reclaim_go_on(j);
 }
@@ -119,12 +144,13 @@ void reclaim_go_on(struct journal *j)
         reclaim_read(j);
         break;
     case RECLAIM_FENCE:
-        j->oldest = r->chunk.generation + 1;
+        j->oldest = r->chunk.generation;
         journal_batch(j)->statement = true;
         r->wait = j->open_seq;
         r->state = RECLAIM_STATING;
         break;
     default:
+        r->passed = 0;
         r->state = RECLAIM_IDLE;
         break;
     }
