@@ -172,7 +172,7 @@ static void test_net_socket_in_use_is_left_alone(void **state)
     first = w->net;
     assert_int_equal(listen_again(w, err, sizeof err), GANGER_EBUSY);
     assert_non_null(strstr(err, "another daemon"));
-    net_end(w);
+    net_close(w->net);
     w->net = first;
     net_ops(first, &w->engine.ops);
     p = client_of(w);
