@@ -177,7 +177,7 @@ static void kid_list(struct agent *a, struct kid *k, const struct msg_child *slo
     k->group = k->pid;
     /* By both, so that it is done before whichever needs it. */
     (void)setpgid(k->pid, k->pid);
-    kid_output_init(&k->output, b->errors, a->config->pool, k->pid, agent_now_ms());
+    kid_output_init(&k->output, b->errors, a->poll, a->config->pool, k->pid, agent_now_ms());
     b->errors = -1;
     (void)epoll_ctl(a->poll, EPOLL_CTL_ADD, k->output.fd, &event);
     k->next = a->kids;

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #define READ_BYTES (64u * 1024)
@@ -14,14 +15,29 @@
 /* What is still read from a dead child's pipe, which others may go on to fill. */
 #define LAST_BYTES (1024u * 1024)
 
-void kid_output_init(struct kid_output *o, int fd, const char *pool, pid_t pid, uint64_t now_ms)
+void kid_output_init(
+    struct kid_output *o, int fd, int poll, const char *pool, pid_t pid, uint64_t now_ms)
 {
     memset(o, 0, sizeof *o);
     o->fd = fd;
+    o->poll = poll;
     o->pool = pool;
     o->pid = pid;
     o->refilled_ms = now_ms;
     o->allowance = BURST_BYTES;
+}
+
+/*
+ * Told to the epoll explicitly: a kid just forked may still hold a copy of the descriptor, and
+ * events would go on to come for a kid that is freed.
+ */
+static void pipe_close(struct kid_output *o)
+{
+    if (o->fd < 0)
+        return;
+    (void)epoll_ctl(o->poll, EPOLL_CTL_DEL, o->fd, NULL);
+    (void)close(o->fd);
+    o->fd = -1;
 }
 
 /* Write one line to our standard error, unless that would block. False when it was not. */
@@ -110,10 +126,8 @@ size_t kid_output_read(struct kid_output *o, uint64_t now_ms)
         lines_split(o, bytes, (size_t)n, now_ms);
         return (size_t)n;
     }
-    if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-        (void)close(o->fd);
-        o->fd = -1;
-    }
+    if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        pipe_close(o);
     return 0;
 }
 
@@ -129,7 +143,5 @@ void kid_output_close(struct kid_output *o, uint64_t now_ms)
         o->allowance = BURST_BYTES;
         line_pass_on(o, now_ms);
     }
-    if (o->fd >= 0)
-        (void)close(o->fd);
-    o->fd = -1;
+    pipe_close(o);
 }

@@ -18,7 +18,8 @@
 #define OUTPUT_LINE_MAX 1024u
 
 struct kid_output {
-    int fd; /* our end of the pipe, non-blocking; -1 = closed */
+    int fd;   /* our end of the pipe, non-blocking; -1 = closed */
+    int poll; /* the epoll that watches it */
     const char *pool;
     pid_t pid;
     struct tail tail;
@@ -29,8 +30,9 @@ struct kid_output {
     uint64_t dropped; /* bytes that were not, and are not yet told about */
 };
 
-/* Take over FD; the first lines are allowed at once. */
-void kid_output_init(struct kid_output *o, int fd, const char *pool, pid_t pid, uint64_t now_ms);
+/* Take over FD, which the epoll POLL watches; the first lines are allowed at once. */
+void kid_output_init(
+    struct kid_output *o, int fd, int poll, const char *pool, pid_t pid, uint64_t now_ms);
 
 /* Read once. Returns the number of bytes, 0 when there is nothing now or for ever (then closed). */
 size_t kid_output_read(struct kid_output *o, uint64_t now_ms);

@@ -85,7 +85,12 @@ static void on_stop(int signal)
     struct child *c = child_self;
     uint32_t asked = atomic_load(&c->page->cancel);
 
-    (void)signal;
+    /* In a thread that the module has started: the one that runs the task shall wake up. */
+    if (gettid() != c->pid && !is_descendant) {
+        (void)tgkill(c->pid, c->pid, signal);
+        errno = saved;
+        return;
+    }
     if (asked != 0 && c->running != 0 && asked == (uint32_t)c->running) {
         c->cancelled = 1;
         command_stop(&c->command);
