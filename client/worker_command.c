@@ -24,8 +24,6 @@
 #define OUT_KEEP_BYTES (1024u * 1024)
 #define OWN_VARIABLES  3u
 
-extern char **environ;
-
 /* One run: the pipes' ends that are ours, -1 when closed. */
 struct run {
     struct command *c;
