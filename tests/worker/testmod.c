@@ -321,7 +321,7 @@ static int run_exit(struct ganger_task *task)
     exit((int)status);
 }
 
-__attribute__((no_sanitize("undefined", "address"))) static int deeper(volatile char *above)
+__attribute__((no_sanitize("undefined", "address"))) static int deeper(const volatile char *above)
 {
     volatile char here[4096];
 
