@@ -12,8 +12,10 @@
  * ATTEMPT: [attempts, crashes, due_ms, [[code, signal, exit], ...]]
  * END:     [end, -code, attempts, forget_ms] outcome
  */
-#define TASK_HEAD_MAX 160u /* of a task's head, without names */
-#define NEED_MAX      12u  /* of a need, without its name */
+#define TASK_HEAD_MAX 160u                /* of a task's head, without names */
+#define WALL_MAX_MS   (UINT64_C(1) << 50) /* far beyond any date, far below any overflow */
+#define SPAN_MAX_US   (GANGER_DURATION_MAX_MS * 1000)
+#define NEED_MAX      12u /* of a need, without its name */
 
 size_t record_task_bytes(const struct engine *e, const struct core_spec *spec, size_t call_bytes)
 {
@@ -99,14 +101,14 @@ int record_read_task(
     s.attempts_max = (uint16_t)read_uint(&c, GANGER_ATTEMPTS_MAX);
     s.crash_budget = (uint8_t)read_uint(&c, GANGER_CRASHES_MAX);
     s.jitter_percent = (uint8_t)read_uint(&c, 100);
-    s.limit_us = read_uint(&c, UINT64_MAX);
-    s.kill_grace_us = read_uint(&c, UINT64_MAX);
-    s.backoff_us = read_uint(&c, UINT64_MAX);
-    s.backoff_max_us = read_uint(&c, UINT64_MAX);
-    s.retention_us = read_uint(&c, UINT64_MAX);
-    due = read_uint(&c, UINT64_MAX);
+    s.limit_us = read_uint(&c, SPAN_MAX_US);
+    s.kill_grace_us = read_uint(&c, SPAN_MAX_US);
+    s.backoff_us = read_uint(&c, SPAN_MAX_US);
+    s.backoff_max_us = read_uint(&c, SPAN_MAX_US);
+    s.retention_us = read_uint(&c, SPAN_MAX_US);
+    due = read_uint(&c, WALL_MAX_MS);
     s.due_wall = read_bool(&c);
-    expiry = read_uint(&c, UINT64_MAX);
+    expiry = read_uint(&c, WALL_MAX_MS);
     read_needs(e, &c, &s);
     if (c.error == 0)
         c.error = core_pool_add(e->core, (const char *)pool.data, pool.len, &s.pool);
@@ -149,7 +151,7 @@ int record_read_attempt(struct engine *e, const struct store_record *r, struct c
         return GANGER_ECORRUPT;
     a.attempts = (uint32_t)read_uint(&c, GANGER_ATTEMPTS_MAX);
     a.crashes = (uint8_t)read_uint(&c, GANGER_CRASHES_MAX);
-    due = read_uint(&c, UINT64_MAX);
+    due = read_uint(&c, WALL_MAX_MS);
     a.cause_count = (uint8_t)read_array(&c, GANGER_CAUSES_MAX);
     for (unsigned i = 0; i < a.cause_count && c.error == 0; i++) {
         if (read_array(&c, 3) != 3)
@@ -191,7 +193,7 @@ int record_read_end(
     state = read_uint(&c, TASK_DEAD);
     code = read_uint(&c, UINT8_MAX);
     (void)read_uint(&c, GANGER_ATTEMPTS_MAX);
-    forget_ms = read_uint(&c, UINT64_MAX);
+    forget_ms = read_uint(&c, WALL_MAX_MS);
     if (c.error != 0 || state < TASK_DONE)
         return GANGER_ECORRUPT;
     *ret_outcome = (struct slice){ c.at, (size_t)(c.end - c.at) };
