@@ -25,12 +25,12 @@ static void id_known(struct ganger_future *f, uint64_t id)
 {
     f->id = id;
     f->phase = PHASE_ACCEPTED;
-    if (f->flags & SLOT_ZOMBIE) {
-        (void)request_unwait(f);
-    } else if (f->flags & SLOT_CANCEL) {
+    if (f->flags & SLOT_CANCEL) {
         f->flags &= (uint16_t)~SLOT_CANCEL;
         (void)request_cancel(f);
     }
+    if (f->flags & SLOT_ZOMBIE)
+        (void)request_unwait(f);
 }
 
 static void handle_accepted(struct ganger *g, const struct msg_accepted *m)

@@ -287,7 +287,6 @@ static void link_break(struct ganger *g)
 
     (void)close(g->fd);
     g->fd = -1;
-    g->in_len = 0;
     g->fail_code = 0;
     /* Before anything is ended: what callbacks submit must not go to a closed socket. */
     g->state = LINK_DOWN;

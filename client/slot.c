@@ -255,10 +255,6 @@ static void release_pending(struct ganger_future *f)
     f->hook = NULL;
     if (f->flags & SLOT_UNSENT)
         return;
-    if (f->g->state != LINK_UP && f->phase == PHASE_ACCEPTED) {
-        slot_free(f);
-        return;
-    }
     if (f->phase == PHASE_ACCEPTED || f->kind == SLOT_ATTACH)
         (void)request_unwait(f);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 5000
+#define PAYLOAD_MAX (1024u * 1024)
 
 int fake_setup(void **state)
 {
@@ -142,7 +143,7 @@ void fake_send_hello(struct fake *fake, uint32_t epoch)
         .role = ROLE_DAEMON,
         .name = { (const uint8_t *)"gangerd 0.0", 11 },
         .frame_max = GANGER_FRAME_MAX,
-        .payload_max = 1024 * 1024,
+        .payload_max = PAYLOAD_MAX,
         .name_max = GANGER_NAME_MAX,
         .batch_max = GANGER_BATCH_MAX,
         .needs_max = GANGER_NEEDS_MAX,
@@ -353,6 +354,10 @@ static void serve_submit(struct fake *fake, const struct msg_submit *m)
 
     if (m->function.len == 3 && memcmp(m->function.data, "die", 3) == 0) {
         fake_drop(fake);
+        return;
+    }
+    if (m->payload.len > PAYLOAD_MAX) {
+        fake_refused(fake, m->req, GANGER_ETOOBIG, "over the bound of the hello");
         return;
     }
     if ((m->flags & TASK_QUIET) == 0)

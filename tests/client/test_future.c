@@ -82,6 +82,9 @@ static void test_free_before_the_end_unwaits(void **state)
     other = fake_submit(g, "y", NULL);
     assert_int_equal(ganger_future_wait(other, 10), GANGER_ETIMEDOUT);
     assert_int_not_equal(fake_take_submit(fake).req, m.req);
+    (void)fake_submit(g, "z", NULL);
+    assert_int_equal(ganger_flush(g, 1000), 0);
+    assert_int_not_equal(fake_take_submit(fake).req, m.req);
     fake_reply(fake, r.req, 0, NULL, 0);
     assert_int_equal(ganger_ping(g, 10), GANGER_ETIMEDOUT);
     ganger_close(g);
@@ -304,6 +307,36 @@ static void test_apply_async_without_a_future_frees_itself(void **state)
     ganger_close(seen.g);
 }
 
+static int free_itself(void *user, struct ganger_future *f, const struct ganger_bytes *result)
+{
+    int *calls = user;
+
+    (void)result;
+    ++*calls;
+    ganger_future_free(f);
+    return 0;
+}
+
+static void test_apply_async_callback_may_free_its_future(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct ganger_call call = { "p", "f", NULL, 0 };
+    struct ganger_future *f = NULL;
+    uint64_t req;
+    int calls = 0;
+
+    assert_int_equal(ganger_apply_async(g, &call, NULL, free_itself, NULL, &calls, &f), 0);
+    req = take(fake, g).req;
+    fake_done(fake, req, fake_id(1), "out");
+    assert_int_equal(ganger_ping(g, 10), GANGER_ETIMEDOUT);
+    assert_int_equal(calls, 1);
+    (void)fake_take_request(fake, VERB_PING);
+    (void)fake_submit(g, "next", NULL);
+    assert_int_equal(take(fake, g).req, req);
+    ganger_close(g);
+}
+
 static void test_user_pointer_is_the_callers(void **state)
 {
     struct fake *fake = *state;
@@ -335,6 +368,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_fake(test_apply_async_runs_the_error_callback_which_may_submit),
         cmocka_unit_test_fake(test_apply_async_failing_callback_is_the_tasks_error),
         cmocka_unit_test_fake(test_apply_async_without_a_future_frees_itself),
+        cmocka_unit_test_fake(test_apply_async_callback_may_free_its_future),
         cmocka_unit_test_fake(test_user_pointer_is_the_callers),
     };
 

@@ -436,14 +436,20 @@ static void test_map_interrupted_is_cancelled(void **state)
     struct fake *fake = *state;
     struct ganger *g = fake_client(fake);
     struct ganger_map *map = NULL;
+    uint64_t req;
 
     ganger_interrupt(g);
     assert_int_equal(ganger_map(g, "p", "f", items, 2, 1, NULL, &map), GANGER_EINTR);
     assert_null(map);
     assert_int_equal(ganger_flush(g, 1000), 0);
-    (void)fake_take_submit(fake);
+    req = fake_take_submit(fake).req;
     (void)fake_take_submit(fake);
     assert_true(fake_quiet(fake));
+    /* Its id comes only now. */
+    fake_accepted(fake, req, fake_id(1));
+    items_turn(g);
+    assert_int_equal(fake_take_request(fake, VERB_CANCEL).id, fake_id(1));
+    assert_int_equal(fake_take_request(fake, VERB_UNWAIT).number, req);
     ganger_close(g);
 }
 

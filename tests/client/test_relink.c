@@ -312,6 +312,28 @@ static void test_break_gives_up_after_its_time(void **state)
     ganger_close(g);
 }
 
+static void test_break_again_and_again_without_a_word_gives_up(void **state)
+{
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    int rc = 0;
+
+    assert_int_equal(ganger_set_reconnect_ms(g, 100), 0);
+    for (int i = 0; i < 1000 && rc == 0; i++) {
+        struct pollfd p = { fake->listen_fd, POLLIN, 0 };
+
+        fake_drop(fake);
+        rc = ganger_process(g, POLLIN | POLLHUP);
+        if (rc == 0 && poll(&p, 1, 10) > 0) {
+            fake_accept(fake);
+            fake_send_hello(fake, FAKE_EPOCH);
+            rc = ganger_process(g, POLLIN);
+        }
+    }
+    assert_int_equal(rc, GANGER_ECONN);
+    ganger_close(g);
+}
+
 static void test_break_by_garbage_is_a_break(void **state)
 {
     static const uint8_t garbage[][8] = {
@@ -416,6 +438,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_fake(test_break_cancel_asked_meanwhile_is_sent),
         cmocka_unit_test_fake(test_break_without_reconnect_ends_all),
         cmocka_unit_test_fake(test_break_gives_up_after_its_time),
+        cmocka_unit_test_fake(test_break_again_and_again_without_a_word_gives_up),
         cmocka_unit_test_fake(test_break_by_garbage_is_a_break),
         cmocka_unit_test_fake(test_break_unknown_numbers_are_not_a_break),
         cmocka_unit_test_fake(test_break_new_version_after_it_is_final),

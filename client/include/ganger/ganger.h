@@ -29,7 +29,7 @@
  *
  * Blocking calls and callbacks. A blocking call on a handle does all that ganger_process() does, so
  * a callback can run inside any of them. Inside a callback a blocking call on the same handle
- * returns GANGER_ESTATE; submitting, looking at results and freeing *other* futures is allowed.
+ * returns GANGER_ESTATE; submitting, looking at results and freeing futures is allowed.
  */
 #ifndef GANGER_GANGER_H
 #define GANGER_GANGER_H
@@ -410,8 +410,8 @@ GANGER_PUBLIC void ganger_future_progress(
 GANGER_PUBLIC int ganger_future_cancel(struct ganger_future *f);
 
 /*
- * Free the future. If the task has not ended, it goes on; its end is no longer wanted. Accepts
- * NULL. Not for a future inside its own callback.
+ * Free the future. If the task has not ended, it goes on; its end is no longer wanted. Inside its
+ * own callback, the future is freed when that returns. Accepts NULL.
  */
 GANGER_PUBLIC void ganger_future_free(struct ganger_future *f);
 
