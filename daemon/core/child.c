@@ -44,7 +44,8 @@ void child_list(struct core *c, uint32_t child)
     uint32_t *head;
 
     child_unlist(c, child);
-    if (k->state != CHILD_READY || k->retiring || k->limit != k->handed || k->exclusive)
+    if (k->state != CHILD_READY || k->retiring || k->limit != k->handed || k->exclusive ||
+        k->taking > 0)
         return;
     if (k->handed - k->done >= GANGER_HAND_MAX)
         return;
@@ -78,7 +79,7 @@ void child_spawn(struct core *c, struct pool *p)
     k->gen++;
     k->state = CHILD_FORKING;
     k->retiring = k->was_ready = k->killed = k->exclusive = false;
-    k->handed = k->limit = k->done = k->returned = 0;
+    k->handed = k->limit = k->done = k->returned = k->taking = 0;
     k->batch_us = 0;
     k->batch_count = 0;
     k->cause = (struct core_cause){ 0 };

@@ -100,6 +100,9 @@ void hand_take_back(struct core *c, uint32_t child, uint32_t keep)
 {
     struct effect *e = effect_add(c, EFFECT_TAKE_BACK);
 
+    /* A hand in the same step would follow the take-back and stand behind what it takes away. */
+    child_at(c, child)->taking++;
+    child_unlist(c, child);
     e->child = child;
     e->gen = child_at(c, child)->gen;
     e->seq = keep;
@@ -128,6 +131,8 @@ int hand_taken(struct core *c, uint32_t child, const struct event *ev)
     uint32_t begun = ev->seq, stays;
     const struct task *t;
 
+    if (k->taking > 0)
+        k->taking--;
     if (k->state != CHILD_READY)
         return GANGER_ESTALE;
     if (begun < k->done)
@@ -135,10 +140,9 @@ int hand_taken(struct core *c, uint32_t child, const struct event *ev)
     if (begun > k->limit)
         begun = k->limit;
     stays = begun > ev->number ? begun : (uint32_t)ev->number;
-    if (stays < k->limit)
-        child_unlist(c, child);
     while (k->limit > stays)
         give_back(c, slot_of(k, --k->limit));
+    child_list(c, child);
     stall_deadline(c, child);
     if (begun == k->done)
         return 0;

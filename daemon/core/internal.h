@@ -98,6 +98,7 @@ struct child {
     bool retiring, was_ready, killed;
     bool exclusive;                         /* its one hand has needs or must not be joined */
     uint32_t handed, limit, done, returned; /* hand numbers; done = first unfinished */
+    uint32_t taking; /* take-backs asked for and not answered; no hands meanwhile */
     uint32_t tasks_done;
     struct core_cause cause; /* CLOSING, EXITED: how the attempt in hand ends */
     uint64_t batch_us;       /* time that the last results together took ... */
