@@ -125,17 +125,11 @@ struct conf_pool {
     bool durable;
 };
 
-/* agents: */
-struct conf_agents {
-    bool survive; /* agents outlive a coordinator that is gone, and take it up again */
-};
-
 struct conf {
     struct conf_socket socket;
     struct conf_journal journal;
     struct conf_log log;
     struct conf_limits limits;
-    struct conf_agents agents;
     struct conf_semaphore *semaphores; /* in the order of the file */
     size_t semaphore_count;
     struct conf_pool *pools; /* in the order of the file */
@@ -200,7 +194,6 @@ enum conf_section {
     CONF_SECTION_JOURNAL,
     CONF_SECTION_LOG,
     CONF_SECTION_LIMITS,
-    CONF_SECTION_AGENTS,
     CONF_SECTION_SEMAPHORE,
     CONF_SECTION_POOL
 };

@@ -159,7 +159,6 @@ int conf_diff(const struct conf *old, const struct conf *updated, struct conf_ch
     journal_diff(&c, old, updated);
     table_diff(&c, &conf_table_log, NULL, &old->log, &updated->log);
     table_diff(&c, &conf_table_limits, NULL, &old->limits, &updated->limits);
-    table_diff(&c, &conf_table_agents, NULL, &old->agents, &updated->agents);
     named_diff(&c, &semaphores, old->semaphores, old->semaphore_count, updated->semaphores,
         updated->semaphore_count);
     named_diff(&c, &pools, old->pools, old->pool_count, updated->pools, updated->pool_count);
@@ -179,7 +178,6 @@ void conf_change_path(const struct conf_change *change, char *buf, size_t bytes)
         [CONF_SECTION_JOURNAL] = "journal",
         [CONF_SECTION_LOG] = "log",
         [CONF_SECTION_LIMITS] = "limits",
-        [CONF_SECTION_AGENTS] = "agents",
         [CONF_SECTION_SEMAPHORE] = "semaphores",
         [CONF_SECTION_POOL] = "pools",
     };

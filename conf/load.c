@@ -266,11 +266,6 @@ static void limits_read(struct reader *r, const struct node *node, struct conf *
     section_read(r, node, &conf_table_limits, &conf->limits);
 }
 
-static void agents_read(struct reader *r, const struct node *node, struct conf *conf)
-{
-    section_read(r, node, &conf_table_agents, &conf->agents);
-}
-
 static const struct {
     const char *name;
     void (*read)(struct reader *r, const struct node *node, struct conf *conf);
@@ -281,7 +276,6 @@ static const struct {
     { "limits", limits_read },
     { "semaphores", semaphores_read },
     { "pools", pools_read },
-    { "agents", agents_read },
 };
 
 #define SECTIONS (sizeof sections / sizeof sections[0])
@@ -315,8 +309,7 @@ static void section_unknown(struct reader *r, const struct node *key)
         }
     }
     reader_error(r, key,
-        "unknown key %s; known here: socket, journal, log, limits, semaphores, pools, agents",
-        q.text);
+        "unknown key %s; known here: socket, journal, log, limits, semaphores, pools", q.text);
 }
 
 static void root_read(struct reader *r, const struct node *root, struct conf *conf)
@@ -352,7 +345,6 @@ static void presets_read(struct reader *r, struct conf *conf)
     table_preset(r, &conf_table_journal, &conf->journal);
     table_preset(r, &conf_table_log, &conf->log);
     table_preset(r, &conf_table_limits, &conf->limits);
-    table_preset(r, &conf_table_agents, &conf->agents);
     GANGER_ASSERT(reader_errors(r) == errors);
 }
 

@@ -54,11 +54,10 @@ extern const struct conf_table conf_table_socket;
 extern const struct conf_table conf_table_journal;
 extern const struct conf_table conf_table_log;
 extern const struct conf_table conf_table_limits;
-extern const struct conf_table conf_table_agents;
 extern const struct conf_table conf_table_pool;
 extern const struct conf_table conf_table_rlimits; /* fields are in struct conf_pool */
 
-#define CONF_TABLES 7u
+#define CONF_TABLES 6u
 extern const struct conf_table *const conf_tables[CONF_TABLES];
 
 /* types.c */

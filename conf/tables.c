@@ -53,10 +53,6 @@ static const struct conf_key limits_keys[] = {
     KEY(conf_limits, "drain", duration, "30s", 0, DAY, drain_ms, NOW),
 };
 
-static const struct conf_key agents_keys[] = {
-    KEY(conf_agents, "survive", flag, "false", 0, 0, survive, AGENT),
-};
-
 #define POOL(name, type, preset, min, max, member, apply)                                          \
     KEY(conf_pool, name, type, preset, min, max, member, apply)
 
@@ -107,7 +103,6 @@ const struct conf_table conf_table_journal = { "journal", CONF_SECTION_JOURNAL,
     TABLE(journal_keys) };
 const struct conf_table conf_table_log = { "log", CONF_SECTION_LOG, TABLE(log_keys) };
 const struct conf_table conf_table_limits = { "limits", CONF_SECTION_LIMITS, TABLE(limits_keys) };
-const struct conf_table conf_table_agents = { "agents", CONF_SECTION_AGENTS, TABLE(agents_keys) };
 const struct conf_table conf_table_pool = { "pools: NAME", CONF_SECTION_POOL, TABLE(pool_keys) };
 const struct conf_table conf_table_rlimits = { "rlimits", CONF_SECTION_POOL, TABLE(rlimits_keys) };
 
@@ -116,7 +111,6 @@ const struct conf_table *const conf_tables[CONF_TABLES] = {
     &conf_table_journal,
     &conf_table_log,
     &conf_table_limits,
-    &conf_table_agents,
     &conf_table_pool,
     &conf_table_rlimits,
 };

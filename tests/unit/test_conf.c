@@ -33,7 +33,7 @@ static struct conf *load(const char *text)
 static void test_conf_empty_text_gives_defaults(void **state)
 {
     static const char *const texts[] = { "", "# nothing\n", "---\n", "{}", "~",
-        "log:\nlimits:\npools:\nsemaphores:\nsocket:\njournal:\nagents:\n" };
+        "log:\nlimits:\npools:\nsemaphores:\nsocket:\njournal:\n" };
 
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -54,7 +54,6 @@ static void test_conf_empty_text_gives_defaults(void **state)
         assert_int_equal(c->limits.handshake_ms, GANGER_HANDSHAKE_MS);
         assert_int_equal(c->limits.grace_ms, 5000);
         assert_int_equal(c->limits.drain_ms, 30000);
-        assert_false(c->agents.survive);
         assert_int_equal(c->pool_count, 0);
         assert_int_equal(c->semaphore_count, 0);
         conf_free(c);
@@ -124,8 +123,7 @@ static void test_conf_every_section_is_read(void **state)
                           "log: {level: debug, format: plain}\n"
                           "limits: {tasks: 7, sessions: 8, session_out: 1MB, handshake: 1s500ms,\n"
                           "         grace: 0, drain: 1d}\n"
-                          "semaphores: {db: 4, off: 0, most: 1000000}\n"
-                          "agents: {survive: true}\n");
+                          "semaphores: {db: 4, off: 0, most: 1000000}\n");
 
     (void)state;
     assert_string_equal(c->socket.path, "/run/x.sock");
@@ -147,7 +145,6 @@ static void test_conf_every_section_is_read(void **state)
     assert_int_equal(conf_semaphore_find(c, "off")->permits, 0);
     assert_int_equal(conf_semaphore_find(c, "most")->permits, GANGER_PERMITS_MAX);
     assert_null(conf_semaphore_find(c, "none"));
-    assert_true(c->agents.survive);
     conf_free(c);
 }
 

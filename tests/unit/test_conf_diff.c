@@ -70,7 +70,6 @@ static void test_diff_names_what_changes_at_once(void **state)
     check_diff("", "log: {level: debug, format: plain}\nlimits: {drain: 1s, tasks: 5}",
         "changed log.level now; changed log.format now; changed limits.tasks now; "
         "changed limits.drain now");
-    check_diff("", "agents: {survive: true}", "changed agents.survive agent");
 }
 
 static void test_diff_names_semaphores_in_order_of_the_file(void **state)

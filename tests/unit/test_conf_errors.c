@@ -70,7 +70,7 @@ static void test_conf_unknown_key_is_refused_with_nearest(void **state)
         { "level: info\n", "1:1: unknown key \"level\"; it belongs under \"log\"" },
         { "xyzzy: 1\n",
             "1:1: unknown key \"xyzzy\"; known here: socket, journal, log, limits, semaphores, "
-            "pools, agents" },
+            "pools" },
         { "log:\n  levle: info\n", "2:3: log: unknown key \"levle\"; did you mean \"level\"?" },
         { "log:\n  drain: 3s\n", "2:3: log: unknown key \"drain\"; it belongs under \"limits\"" },
         { "log:\n  colour: red\n", "2:3: log: unknown key \"colour\"; known here: level, format" },
@@ -82,7 +82,7 @@ static void test_conf_unknown_key_is_refused_with_nearest(void **state)
             "4:5: pools.w: unknown key \"segment\"; it belongs under \"journal\"" },
         { "\"a\\nb\": 1\n",
             "1:1: unknown key \"a\\x0ab\"; known here: socket, journal, log, limits, semaphores, "
-            "pools, agents" },
+            "pools" },
         { "log: {\"level\\0x\": info}\n",
             "1:7: log: unknown key \"level\\x00x\"; did you mean \"level\"?" },
     };
@@ -131,10 +131,10 @@ static void test_conf_wrong_type_is_refused(void **state)
         { "limits: {tasks: -1}\n", "1:17: limits.tasks: \"-1\" is not a whole number" },
         { "limits: {tasks: \"5\"}\n",
             "1:17: limits.tasks: \"5\" is text; write the number without quotes" },
-        { "agents: {survive: yes}\n",
-            "1:19: agents.survive: \"yes\" is not true or false (without quotes)" },
-        { "agents: {survive: \"true\"}\n",
-            "1:19: agents.survive: \"true\" is not true or false (without quotes)" },
+        { "pools: {w: {command: wc, durable: yes}}\n",
+            "1:35: pools.w.durable: \"yes\" is not true or false (without quotes)" },
+        { "pools: {w: {command: wc, durable: \"true\"}}\n",
+            "1:35: pools.w.durable: \"true\" is not true or false (without quotes)" },
         { "socket: {path: ganger.sock}\n",
             "1:16: socket.path: \"ganger.sock\" is not an absolute path (one that starts with /)" },
         { "socket: {path: \"/a\\0b\"}\n", "1:16: socket.path: a NUL byte in the text; remove it" },
