@@ -2,6 +2,8 @@
  * A module for a pool of workers: counts the words of a file.
  *
  * count(PATH) -> [pid of the worker, words in all, {word: times, ...}]
+ *
+ * The arguments of a function are an array, as `ganger run POOL FUNCTION ARG...` sends them.
  */
 #include "words.h"
 
@@ -13,20 +15,24 @@
 
 #define PATH_BYTES 4096u
 
-/* The path that is the task's argument. */
+/* The path that is the one argument. */
 static int path_read(struct ganger_task *task, char path[PATH_BYTES])
 {
     size_t bytes, at = 0;
-    const void *args = ganger_task_args(task, &bytes);
+    const void *data = ganger_task_args(task, &bytes);
+    const msgpack_object_array *args;
     msgpack_unpacked value;
     int rc = GANGER_EDECODE;
 
     msgpack_unpacked_init(&value);
-    if (msgpack_unpack_next(&value, args, bytes, &at) == MSGPACK_UNPACK_SUCCESS &&
-        value.data.type == MSGPACK_OBJECT_STR && value.data.via.str.size < PATH_BYTES) {
-        memcpy(path, value.data.via.str.ptr, value.data.via.str.size);
-        path[value.data.via.str.size] = '\0';
-        rc = 0;
+    if (msgpack_unpack_next(&value, data, bytes, &at) == MSGPACK_UNPACK_SUCCESS) {
+        args = &value.data.via.array;
+        if (value.data.type == MSGPACK_OBJECT_ARRAY && args->size == 1 &&
+            args->ptr[0].type == MSGPACK_OBJECT_STR && args->ptr[0].via.str.size < PATH_BYTES) {
+            memcpy(path, args->ptr[0].via.str.ptr, args->ptr[0].via.str.size);
+            path[args->ptr[0].via.str.size] = '\0';
+            rc = 0;
+        }
     }
     msgpack_unpacked_destroy(&value);
     return rc;
@@ -58,7 +64,7 @@ static int count(struct ganger_task *task)
     int rc;
 
     if (path_read(task, path) < 0)
-        return ganger_task_fail(task, GANGER_EDECODE, "the argument is not a path");
+        return ganger_task_fail(task, GANGER_EDECODE, "the argument is not one path");
     rc = words_scan(&words, path);
     if (rc < 0) {
         words_done(&words);

@@ -70,16 +70,15 @@ static void str_pack(msgpack_packer *pk, const char *text)
     msgpack_pack_str_body(pk, text, strlen(text));
 }
 
-/* The payload for a file: its path for the function, [[path], nil] for the command. */
+/* The payload for a file: the arguments [path]; for a command [[path], standard input]. */
 static void payload_pack(msgpack_sbuffer *out, const char *path, bool command)
 {
     msgpack_packer pk;
 
     msgpack_packer_init(&pk, out, msgpack_sbuffer_write);
-    if (command) {
+    if (command)
         msgpack_pack_array(&pk, 2);
-        msgpack_pack_array(&pk, 1);
-    }
+    msgpack_pack_array(&pk, 1);
     str_pack(&pk, path);
     if (command)
         msgpack_pack_nil(&pk);
