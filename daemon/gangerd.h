@@ -39,6 +39,8 @@ struct gangerd {
     uv_timer_t grace;    /* while agents of an older daemon may live */
     uint64_t grace_until_ms;
     uv_timer_t drain;
+    uv_poll_t clock_poll; /* readable when the wall clock was set */
+    int clock_fd;
     uv_signal_t sighup, sigterm, sigint;
     struct net *net;
     struct pool *pool;
@@ -59,6 +61,11 @@ void turn_start(struct gangerd *d);
 void turn_notify(void *ctx);
 uint64_t clock_now_us(void);
 uint64_t clock_wall_ms(void);
+
+/* ---- clock_watch.c ---- */
+/* Wake the loop whenever the wall clock is set. */
+void clock_watch_start(struct gangerd *d);
+void clock_watch_close(struct gangerd *d); /* after the loop has closed its handle */
 
 /* ---- setup.c ---- */
 /* Open everything and serve; an exit status, and ERR, when that fails. */

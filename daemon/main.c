@@ -89,6 +89,7 @@ static int run(const struct options *options)
     if (d == NULL)
         return EXIT_INTERNAL;
     d->options = *options;
+    d->clock_fd = -1;
     status = EXIT_CONFIG;
     if (configure(options, &d->conf) < 0)
         goto free_daemon;

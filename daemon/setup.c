@@ -237,6 +237,7 @@ static void handles_start(struct gangerd *d)
     uint64_t watchdog_ms = status_watchdog_ms();
 
     turn_start(d);
+    clock_watch_start(d);
     (void)uv_timer_start(&d->slow, on_slow, SLOW_MS, SLOW_MS);
     if (watchdog_ms > 0)
         (void)uv_timer_start(&d->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
@@ -285,5 +286,6 @@ void setup_close(struct gangerd *d)
     uv_walk(&d->loop, close_handle, NULL);
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&d->loop);
+    clock_watch_close(d);
     locks_done(&d->locks);
 }
