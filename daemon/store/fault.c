@@ -12,6 +12,7 @@ int fault_set(const struct fault *fault, int code, const char *format, ...)
 
     if (fault->text != NULL && fault->bytes > 0) {
         va_start(args, format);
+        /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is started above. */
         (void)vsnprintf(fault->text, fault->bytes, format, args);
         va_end(args);
     }

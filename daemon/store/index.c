@@ -126,7 +126,7 @@ static int group_assemble(struct replay *p, struct store_record *ret_record)
     size_t idle = 0;
 
     for (size_t i = 0; idle < p->group.count; i = (i + 1) % p->group.count, idle++) {
-        struct found f;
+        struct found f = { .bytes = 0 };
         int rc = group_read(p, i, &f);
 
         if (rc < 0)
@@ -181,7 +181,7 @@ static int replay_all(struct replay *p, const struct index *index,
     size_t in_order = 0, copies = 0;
 
     while (in_order < index->in_order.count || copies < index->copies.count) {
-        struct store_record record;
+        struct store_record record = { .birth = 0 };
         int rc = group_take(p, index, &in_order, &copies);
 
         if (rc == 0)

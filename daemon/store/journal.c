@@ -336,6 +336,7 @@ free_writer:
     return rc;
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): ERR is written to, by fault_set(). */
 int journal_open_on(const struct store_config *config, const struct journal_io *io,
     struct store **ret_store, char *err, size_t err_bytes)
 {
@@ -367,6 +368,7 @@ free_journal:
     free(j);
     return rc;
 }
+/* NOLINTEND(readability-non-const-parameter) */
 
 int journal_open(
     const struct store_config *config, struct store **ret_store, char *err, size_t err_bytes)

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/assert.h"
 #include "proto/err.h"
 #include "store/io.h"
 #include "store/journal.h"
@@ -296,7 +297,7 @@ static RIG_UNUSED void disk_tear(struct rig_disk *d, int i)
     int fd = openat(d->dir, f->name, O_RDONLY | O_CLOEXEC);
     uint64_t mode = rig_random(&d->random) % 3;
 
-    assert_true(fd >= 0 && now != NULL);
+    GANGER_ASSERT(fd >= 0 && now != NULL);
     assert_true(pread(fd, now, f->bytes, 0) >= 0);
     (void)close(fd);
     for (size_t at = 0; at < f->bytes; at += RIG_SECTOR) {
@@ -330,7 +331,7 @@ static RIG_UNUSED void disk_reset(struct rig_disk *d)
     DIR *stream = fdopendir(openat(d->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const struct dirent *entry;
 
-    assert_non_null(stream);
+    GANGER_ASSERT(stream != NULL);
     for (int i = 0; i < RIG_FILES; i++) {
         free(d->files[i].synced);
         d->files[i] = (struct rig_file){ 0 };

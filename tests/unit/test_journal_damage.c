@@ -144,6 +144,7 @@ static void leave_torn(struct damage *d)
     uint8_t bytes[STORE_HEAD_BYTES];
 
     images_take(d);
+    GANGER_ASSERT(d->newest != NULL);
     head.generation = (uint32_t)d->newest->header.generation;
     record_head_put(bytes, &head);
     write_at(d, d->newest, d->newest->end + 48, bytes, sizeof bytes);
