@@ -61,13 +61,15 @@ static bool take(struct core *c, uint32_t child, uint32_t slot)
 static bool fill(struct core *c, struct pool *p, uint32_t child, uint32_t share)
 {
     struct child *k = child_at(c, child);
-    uint32_t slot;
+    uint32_t slot, before = k->handed;
     bool fits = true;
 
     while (fits && (slot = lane_best(c, p)) != 0 && in_hand(c, child) < share && !k->exclusive &&
            hands_left(p, k) > 0 && !effects_crowded(c))
         fits = take(c, child, slot);
-    child_handed(c, child);
+    /* It makes the pool dirty: with nothing handed out, dispatch() would come back for ever. */
+    if (k->handed != before)
+        child_handed(c, child);
     return fits;
 }
 
