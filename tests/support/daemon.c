@@ -297,6 +297,11 @@ int daemon_wait(struct daemon *d)
     return status;
 }
 
+bool daemon_died(struct daemon *d, int *ret_status)
+{
+    return d->pid != 0 && ended_within(d, 0, ret_status);
+}
+
 void daemon_signal(const struct daemon *d, int number)
 {
     assert_true(d->pid > 0);

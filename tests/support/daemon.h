@@ -38,6 +38,8 @@ void daemon_spawn(struct daemon *d);
 void daemon_start(struct daemon *d);
 /* Wait for its end: the wait status. */
 int daemon_wait(struct daemon *d);
+/* Whether it has ended by itself: then with its wait status. Does not wait. */
+bool daemon_died(struct daemon *d, int *ret_status);
 /* SIGTERM, and wait; must exit with 0. */
 void daemon_stop(struct daemon *d);
 void daemon_signal(const struct daemon *d, int number);
