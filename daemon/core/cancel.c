@@ -19,6 +19,7 @@ void task_stopping(struct core *c, uint32_t slot)
     uint32_t seq = hand_of(c, t, slot);
     struct effect *e;
 
+    child_at(c, t->child)->frozen = true;
     task_move(c, slot, TASK_STOPPING);
     heap_set(&c->heap, DUE_TASK, slot, c->now + policy_of(c, t)->kill_grace_us);
     e = effect_add(c, EFFECT_STOP);

@@ -45,7 +45,7 @@ void child_list(struct core *c, uint32_t child)
 
     child_unlist(c, child);
     if (k->state != CHILD_READY || k->retiring || k->limit != k->handed || k->exclusive ||
-        k->taking > 0)
+        k->taking > 0 || k->frozen)
         return;
     if (k->handed - k->done >= GANGER_HAND_MAX)
         return;
@@ -78,7 +78,7 @@ void child_spawn(struct core *c, struct pool *p)
     k = child_at(c, child);
     k->gen++;
     k->state = CHILD_FORKING;
-    k->retiring = k->was_ready = k->killed = k->exclusive = false;
+    k->retiring = k->was_ready = k->killed = k->exclusive = k->frozen = false;
     k->handed = k->limit = k->done = k->returned = k->taking = 0;
     k->batch_us = 0;
     k->batch_count = 0;
@@ -118,6 +118,7 @@ static void retire_if_spent(struct core *c, uint32_t child)
     if (k->retiring || k->state != CHILD_READY || k->handed < most)
         return;
     k->retiring = true;
+    child_unlist(c, child);
     p->ready--;
     pool_balance(c, p);
 }
@@ -141,7 +142,10 @@ static void not_ready_any_more(struct core *c, uint32_t child)
         c->pools[k->pool]->ready--;
 }
 
-/* From now on only its end matters: what it had not begun goes back, what it had is stopping. */
+/*
+ * From now on only its end matters: what it had not begun goes back, the last that it began is
+ * stopping. What it began before that one it has finished; those results may still be on the link.
+ */
 static void child_close(struct core *c, uint32_t child, uint32_t begun)
 {
     struct child *k = child_at(c, child);
@@ -155,7 +159,7 @@ static void child_close(struct core *c, uint32_t child, uint32_t begun)
     hand_refuse_rest(c, child, begun);
     if (k->done == k->limit)
         return;
-    slot = k->ring[k->done % GANGER_HAND_MAX];
+    slot = k->ring[(k->limit - 1) % GANGER_HAND_MAX];
     if (task_at(c, slot)->state != TASK_STOPPING)
         task_move(c, slot, TASK_STOPPING);
     heap_set(&c->heap, DUE_TASK, slot, CORE_NEVER); /* the child's own deadline bounds it */
@@ -175,6 +179,7 @@ static void child_end(struct core *c, uint32_t child)
     bool early = !k->was_ready && k->cause.code != -GANGER_EAGENT && !k->retiring;
 
     heap_set(&c->heap, DUE_CHILD, child, CORE_NEVER);
+    hand_refuse_finished(c, child);
     if (k->done != k->limit) {
         uint32_t slot = k->ring[k->done % GANGER_HAND_MAX];
 
@@ -198,6 +203,7 @@ static int link_closed(struct core *c, uint32_t child, const struct event *ev)
     if (k->state == CHILD_EXITED)
         return 0;
     child_close(c, child, ev->seq);
+    hand_refuse_finished(c, child);
     if (k->cause.code == 0)
         k->cause.code = -GANGER_ELOST; /* until the exit report says better */
     if (!retired && !k->killed)
@@ -212,6 +218,7 @@ static int exited(struct core *c, uint32_t child, const struct event *ev)
     if (k->state == CHILD_EXITED)
         return GANGER_ESTALE;
     child_close(c, child, ev->seq);
+    hand_refuse_finished(c, child);
     k->state = CHILD_EXITED;
     k->cause = ev->cause;
     c->totals.deaths += !k->retiring;

@@ -67,6 +67,8 @@ enum task_state {
 };
 
 const char *core_task_state_name(enum task_state s);
+/* The states that may follow, as bits; for tests. */
+uint32_t core_task_moves(enum task_state s);
 
 /* The core's own flags of a task have the values of enum task_flag in proto/msg.h. */
 #define CORE_TASK_DURABLE 1u
@@ -135,7 +137,8 @@ enum event_type {
     EVENT_REPLAY_TASK,    /* id, spec; *slot */
     EVENT_REPLAY_ATTEMPT, /* id, attempt facts below */
     EVENT_REPLAY_CANCEL,  /* id */
-    EVENT_REPLAY_END,     /* id, state, code, number = outcome bytes, time = forget at */
+    EVENT_REPLAY_END,     /* id, state, code, number = outcome bytes, number2 = attempts begun,
+                             time = forget at */
     EVENT_REPLAY_FORGET,  /* id */
     EVENT_START,          /* flag: unclean */
     EVENT_GRACE_OVER,

@@ -142,13 +142,13 @@ int hand_taken(struct core *c, uint32_t child, const struct event *ev)
     stays = begun > ev->number ? begun : (uint32_t)ev->number;
     while (k->limit > stays)
         give_back(c, slot_of(k, --k->limit));
-    child_list(c, child);
     stall_deadline(c, child);
-    if (begun == k->done)
-        return 0;
-    t = task_at(c, slot_of(k, begun - 1));
-    if ((t->marks & (MARK_CANCEL | MARK_LIMIT)) != 0 && t->state != TASK_STOPPING)
-        task_stopping(c, slot_of(k, begun - 1));
+    if (begun != k->done && begun == k->limit) {
+        t = task_at(c, slot_of(k, begun - 1));
+        if ((t->marks & (MARK_CANCEL | MARK_LIMIT)) != 0 && t->state != TASK_STOPPING)
+            task_stopping(c, slot_of(k, begun - 1));
+    }
+    child_list(c, child);
     return 0;
 }
 
@@ -190,6 +190,8 @@ int hand_result(struct core *c, uint32_t child, const struct event *ev)
     k->last_us = c->now;
     k->tasks_done++;
     k->exclusive = false;
+    if (k->done == k->limit)
+        k->frozen = false;
     attempt_result(c, slot, ev->code, (uint32_t)ev->number);
     hand_head_runs(c, child);
     stall_deadline(c, child);
@@ -223,13 +225,16 @@ void hand_refuse_rest(struct core *c, uint32_t child, uint32_t begun)
         begun = k->limit;
     while (k->limit > begun)
         give_back(c, slot_of(k, --k->limit));
+}
+
+void hand_refuse_finished(struct core *c, uint32_t child)
+{
+    struct child *k = child_at(c, child);
+
     /* Finished, but the results died with the process: they run again, uncharged. */
     while (k->done + 1 < k->limit) {
         uint32_t slot = slot_of(k, k->done++);
 
-        if (task_at(c, slot)->state == TASK_HANDED)
-            run(c, slot);
         give_back(c, slot);
     }
-    hand_head_runs(c, child);
 }

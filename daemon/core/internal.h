@@ -97,6 +97,7 @@ struct child {
     uint8_t state, listed; /* listed: 0, LIST_IDLE or LIST_PARTIAL */
     bool retiring, was_ready, killed;
     bool exclusive;                         /* its one hand has needs or must not be joined */
+    bool frozen; /* the last in its hand is told to stop: nothing may come behind it */
     uint32_t handed, limit, done, returned; /* hand numbers; done = first unfinished */
     uint32_t taking; /* take-backs asked for and not answered; no hands meanwhile */
     uint32_t tasks_done;
@@ -302,7 +303,9 @@ void hand_take_back(struct core *c, uint32_t child, uint32_t keep);
 int hand_taken(struct core *c, uint32_t child, const struct event *ev);
 int hand_result(struct core *c, uint32_t child, const struct event *ev);
 int hand_returned(struct core *c, uint32_t child, const struct event *ev);
-void hand_refuse_rest(struct core *c, uint32_t child, uint32_t begun); /* link ended: give back */
+/* It ends: what it had not begun goes back. Its link has ended: what it had finished does too. */
+void hand_refuse_rest(struct core *c, uint32_t child, uint32_t begun);
+void hand_refuse_finished(struct core *c, uint32_t child);
 uint32_t hand_of(const struct core *c, const struct task *t, uint32_t slot); /* its number */
 void hand_head_runs(struct core *c, uint32_t child);
 uint32_t pool_depth(const struct pool *p);

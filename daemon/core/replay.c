@@ -114,6 +114,7 @@ static void replay_end(struct core *c, uint32_t slot, const struct event *ev)
     t->when = ev->time_us;
     t->end = (uint8_t)ev->state;
     t->code = (uint8_t)-ev->code;
+    t->attempts = (uint16_t)ev->number2; /* the last one has no fact of its own */
     t->result_bytes = (uint32_t)ev->number;
     effect_add(c, EFFECT_CALL_DONE)->slot = slot;
     task_move(c, slot, ev->state);

@@ -40,6 +40,11 @@ const char *core_task_state_name(enum task_state s)
     return (unsigned)s < TASK_STATES ? rows[s].name : "?";
 }
 
+uint32_t core_task_moves(enum task_state s)
+{
+    return rows[s].to;
+}
+
 /* Does a task in this state count against its pool's backlog? */
 static bool state_waits(uint8_t s)
 {
