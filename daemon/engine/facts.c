@@ -122,6 +122,8 @@ static bool append_end(struct engine *e, uint32_t slot, uint64_t id, uint64_t *r
     d->room_end = false;
     d->end_birth = append(e, RECORD_END, id, x->body, room, &d->end_bytes);
     *ret_birth = d->end_birth;
+    /* From now on, not when this is durable: a copy of the task behind its end could outlive it. */
+    fact_ended(e, slot);
     return true;
 }
 
@@ -285,7 +287,7 @@ bool facts_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)
     }
 }
 
-/* The end is durable: nothing but it is needed of this task. */
+/* The end is appended: nothing but it is needed of this task. */
 void fact_ended(struct engine *e, uint32_t slot)
 {
     struct durable *d = entry_at(e, slot)->durable;

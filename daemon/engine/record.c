@@ -186,13 +186,13 @@ int record_read_end(
     struct engine *e, const struct store_record *r, struct event *ret, struct slice *ret_outcome)
 {
     struct cursor c = cursor_make(r->data, r->data_bytes);
-    uint64_t state, code, forget_ms;
+    uint64_t state, code, attempts, forget_ms;
 
     if (read_array(&c, 4) != 4)
         return GANGER_ECORRUPT;
     state = read_uint(&c, TASK_DEAD);
     code = read_uint(&c, UINT8_MAX);
-    (void)read_uint(&c, GANGER_ATTEMPTS_MAX);
+    attempts = read_uint(&c, GANGER_ATTEMPTS_MAX);
     forget_ms = read_uint(&c, WALL_MAX_MS);
     if (c.error != 0 || state < TASK_DONE)
         return GANGER_ECORRUPT;
@@ -202,6 +202,7 @@ int record_read_end(
         .state = (enum task_state)state,
         .code = -(int)code,
         .number = ret_outcome->len,
+        .number2 = attempts,
         .time_us = mono_of(e, forget_ms) };
     return 0;
 }
