@@ -258,6 +258,10 @@ static bool sem_record_live(const struct engine *e, uint64_t birth)
     return false;
 }
 
+/*
+ * From the moment that a task's end is appended nothing before it is needed: a copy made later
+ * would stand behind the end in the log, outlive it there and bring the task back to life.
+ */
 bool facts_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)
 {
     struct engine *e = ctx;
@@ -275,11 +279,11 @@ bool facts_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)
         return false;
     switch ((enum record_kind)kind) {
     case RECORD_TASK:
-        return birth == d->task_birth;
+        return birth == d->task_birth && d->end_birth == 0;
     case RECORD_ATTEMPT:
-        return birth == d->attempt_birth;
+        return birth == d->attempt_birth && d->end_birth == 0;
     case RECORD_CANCEL:
-        return d->task_birth != 0;
+        return d->end_birth == 0;
     case RECORD_END:
         return birth == d->end_birth;
     default:

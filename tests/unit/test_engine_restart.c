@@ -1,6 +1,8 @@
 /* The engine over a journal: what a restart brings back. */
 #include "tests/support/engine_bench.h"
 
+#include "engine/internal.h"
+
 #include <sys/stat.h>
 
 static uint64_t submit_durable(const char *pool, uint32_t flags, const struct task_options *o)
@@ -221,6 +223,23 @@ static void test_second_engine_on_the_same_journal_is_refused(void **state)
     bench.engine = first;
 }
 
+static void test_engine_record_of_an_ended_task_is_dead_before_the_sync(void **state)
+{
+    struct core_task_info t;
+    const struct durable *d;
+    uint64_t id;
+
+    (void)state;
+    (void)bench_pool("p", 1);
+    id = submit_durable("p", 0, NULL);
+    assert_int_equal(core_task_info(bench.engine->core, id, &t), 0);
+    d = entry_at(bench.engine, t.slot)->durable;
+    assert_true(facts_live(bench.engine, RECORD_TASK, id, d->task_birth));
+    finish(bench_await(NOTE_HAND, 0), 0, "\xc0", 1);
+    assert_false(facts_live(bench.engine, RECORD_TASK, id, d->task_birth));
+    assert_true(facts_live(bench.engine, RECORD_END, id, d->end_birth));
+}
+
 /* A result larger than the room that is left: the child is not read until there is room. */
 static void test_large_result_waits_for_journal_room(void **state)
 {
@@ -307,6 +326,8 @@ int main(int argc, char **argv)
             test_restart_of_a_task_whose_pool_is_gone_says_so, bench_setup_disk, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_second_engine_on_the_same_journal_is_refused, bench_setup_disk, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_engine_record_of_an_ended_task_is_dead_before_the_sync,
+            bench_setup_disk, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_large_result_waits_for_journal_room, setup_small_disk, bench_teardown),
     };
