@@ -289,6 +289,7 @@ static void test_gangerd_killed_agent_is_replaced_and_leaves_nothing(void **stat
     assert_int_equal(kill(agent, SIGKILL), 0);
     UNTIL(d, daemon_first(d, DAEMON_AGENT) != 0 && daemon_first(d, DAEMON_AGENT) != agent);
     UNTIL(d, ask_int(g, GANGER_STATUS, task_id(task), NULL, "attempts") == 2);
+    (void)close(gate_enter(gate));
     (void)close(door);
     assert_int_equal(value_int(task_done(task)), 0);
     assert_int_equal(daemon_count(d, DAEMON_AGENT), 1);
