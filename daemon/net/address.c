@@ -184,11 +184,13 @@ static int address_make(const struct conf_socket *conf, const struct sockaddr_un
 int address_listen(const struct conf_socket *socket, char *err, size_t err_bytes,
     struct address *ret_address, int *ret_fd)
 {
-    struct error_text text = { err, err_bytes };
+    struct error_text text;
     struct sockaddr_un name;
     int dir = -1;
     int rc;
 
+    text.data = err;
+    text.bytes = err_bytes;
     rc = address_fill(socket->path, text, &name);
     if (rc == 0)
         rc = directory_open(socket, text, &dir);

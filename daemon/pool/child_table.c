@@ -32,7 +32,7 @@ static int table_grow(struct child_table *t)
     struct child_table bigger = { .count = t->count };
 
     bigger.bucket_count = t->bucket_count == 0 ? BUCKETS_FIRST : 2 * t->bucket_count;
-    bigger.buckets = calloc(bigger.bucket_count, sizeof *bigger.buckets);
+    bigger.buckets = calloc(bigger.bucket_count, sizeof(struct child *));
     if (bigger.buckets == NULL)
         return GANGER_ENOMEM;
     for (uint32_t i = 0; i < t->bucket_count; i++) {

@@ -119,7 +119,7 @@ static struct agent *agent_entry(struct pool *pool, uint32_t index, const char *
     struct agent *a;
 
     if (index >= pool->agent_count) {
-        struct agent **grown = realloc(pool->agents, (index + 1) * sizeof *grown);
+        struct agent **grown = realloc(pool->agents, (index + 1) * sizeof(struct agent *));
 
         if (grown == NULL)
             return NULL;

@@ -15,8 +15,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-extern char **environ;
-
 #define CHILD_LINK_FD 3
 #define CHILD_LOCK_FD 4
 /* Out of the way of the numbers that the agent is to find them under. */

@@ -40,12 +40,10 @@ static int rights_put(struct descriptors *d, const struct cmsghdr *c)
     return rc;
 }
 
-int descriptors_receive(
-    struct descriptors *d, int fd, uint8_t *data, size_t bytes, size_t *ret_received)
+int descriptors_receive(struct descriptors *d, int fd, struct iovec into, size_t *ret_received)
 {
     union control control;
-    struct iovec iov = { data, bytes };
-    struct msghdr head = { .msg_iov = &iov,
+    struct msghdr head = { .msg_iov = &into,
         .msg_iovlen = 1,
         .msg_control = control.room,
         .msg_controllen = sizeof control.room };

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #define DESCRIPTORS_MAX 32u
 
@@ -17,11 +18,10 @@ struct descriptors {
 };
 
 /*
- * Receive up to BYTES into DATA without waiting; all descriptors are close-on-exec. 0 with
+ * Receive once into INTO without waiting; all descriptors are close-on-exec. 0 with
  * *ret_received; GANGER_EAGAIN; GANGER_ECONN: end of the stream; GANGER_EPROTO: too many came.
  */
-int descriptors_receive(
-    struct descriptors *d, int fd, uint8_t *data, size_t bytes, size_t *ret_received);
+int descriptors_receive(struct descriptors *d, int fd, struct iovec into, size_t *ret_received);
 
 /* Take the oldest one, which the caller then owns; -1: there is none. */
 int descriptors_take(struct descriptors *d);

@@ -16,7 +16,7 @@ static int receive(
     ssize_t got;
 
     if (descriptors != NULL)
-        return descriptors_receive(descriptors, fd, data, bytes, ret_received);
+        return descriptors_receive(descriptors, fd, (struct iovec){ data, bytes }, ret_received);
     do {
         got = recv(fd, data, bytes, MSG_DONTWAIT);
     } while (got < 0 && errno == EINTR);
