@@ -170,8 +170,9 @@ void record_end(struct engine *e, uint32_t slot, struct out *o);
 int record_read_task(
     struct engine *e, const struct store_record *r, struct core_spec *ret, struct slice *ret_call);
 int record_read_attempt(struct engine *e, const struct store_record *r, struct core_attempts *ret);
-int record_read_end(
-    struct engine *e, const struct store_record *r, struct event *ret, struct slice *ret_outcome);
+/* RET_SPEC: what an end says of its task, for when the task's own record is gone. */
+int record_read_end(struct engine *e, const struct store_record *r, struct event *ret,
+    struct core_spec *ret_spec, struct slice *ret_outcome);
 size_t record_task_bytes(const struct engine *e, const struct core_spec *spec, size_t call_bytes);
 
 /* replay.c */

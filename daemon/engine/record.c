@@ -10,7 +10,9 @@
  *           backoff_us, backoff_max_us, retention_us, due_ms, due_is_wall, expiry_ms,
  *           [[semaphore, permits], ...]] call
  * ATTEMPT: [attempts, crashes, due_ms, [[code, signal, exit], ...]]
- * END:     [end, -code, attempts, forget_ms] outcome
+ * END:     [end, -code, attempts, forget_ms, pool, uid, priority] outcome
+ *
+ * An end stands alone: by the time it is read the records of its task may be gone.
  */
 #define TASK_HEAD_MAX 160u                /* of a task's head, without names */
 #define WALL_MAX_MS   (UINT64_C(1) << 50) /* far beyond any date, far below any overflow */
@@ -175,27 +177,38 @@ void record_end(struct engine *e, uint32_t slot, struct out *o)
 
     (void)core_slot_info(e->core, slot, &t);
     o->len = 0;
-    write_array(o, 4);
+    write_array(o, 7);
     write_uint(o, t.end);
     write_uint(o, (uint64_t)-t.code);
     write_uint(o, t.attempts);
     write_uint(o, e->wall_ms + retention_ms);
+    write_name(o, core_pool_name(e->core, t.pool));
+    write_uint(o, t.uid);
+    write_uint(o, t.priority);
 }
 
-int record_read_end(
-    struct engine *e, const struct store_record *r, struct event *ret, struct slice *ret_outcome)
+int record_read_end(struct engine *e, const struct store_record *r, struct event *ret,
+    struct core_spec *ret_spec, struct slice *ret_outcome)
 {
     struct cursor c = cursor_make(r->data, r->data_bytes);
+    struct core_spec s = { .flags = CORE_TASK_DURABLE, .attempts_max = 1, .crash_budget = 1 };
     uint64_t state, code, attempts, forget_ms;
+    struct slice pool;
 
-    if (read_array(&c, 4) != 4)
+    if (read_array(&c, 7) != 7)
         return GANGER_ECORRUPT;
     state = read_uint(&c, TASK_DEAD);
     code = read_uint(&c, UINT8_MAX);
     attempts = read_uint(&c, GANGER_ATTEMPTS_MAX);
     forget_ms = read_uint(&c, WALL_MAX_MS);
+    pool = read_str(&c, GANGER_NAME_MAX);
+    s.uid = (uint32_t)read_uint(&c, UINT32_MAX);
+    s.priority = (uint8_t)read_uint(&c, GANGER_PRIORITY_MAX);
     if (c.error != 0 || state < TASK_DONE)
         return GANGER_ECORRUPT;
+    if (core_pool_add(e->core, (const char *)pool.data, pool.len, &s.pool) < 0)
+        return GANGER_ENOMEM;
+    *ret_spec = s;
     *ret_outcome = (struct slice){ c.at, (size_t)(c.end - c.at) };
     *ret = (struct event){ .type = EVENT_REPLAY_END,
         .id = r->key,

@@ -75,15 +75,41 @@ static int replay_attempt(struct replay *p, const struct store_record *r)
     return 0;
 }
 
+/* A task of which only the end is left. */
+static int replay_ended(struct replay *p, uint64_t id, const struct core_spec *spec)
+{
+    struct engine *e = p->e;
+    struct durable *d = calloc(1, sizeof *d);
+    struct body *call = body_new(NULL, 0);
+    int rc = GANGER_ENOMEM;
+
+    if (d == NULL || call == NULL || entries_reserve(e, e->entry_high + 1) < 0)
+        goto free_all;
+    e->admission = &(struct admission){ .call = call, .durable = d };
+    rc = step(e,
+        &(struct event){
+            .type = EVENT_REPLAY_TASK, .id = id, .spec = spec, .ret_slot = &e->admission->slot });
+    if (rc == 0)
+        return 0;
+    e->admission = NULL;
+free_all:
+    body_unref(call);
+    free(d);
+    return no_memory(p);
+}
+
 static int replay_end(struct replay *p, const struct store_record *r)
 {
     struct engine *e = p->e;
+    struct core_spec spec;
     struct event ev;
     struct core_task_info t;
     struct slice outcome;
     struct entry *x;
-    int rc = record_read_end(e, r, &ev, &outcome);
+    int rc = record_read_end(e, r, &ev, &spec, &outcome);
 
+    if (rc == 0 && core_task_info(e->core, r->key, &t) < 0)
+        rc = replay_ended(p, r->key, &spec);
     if (rc < 0)
         return rc;
     if (core_task_info(e->core, r->key, &t) < 0 || step(e, &ev) < 0) {
