@@ -13,6 +13,26 @@
 
 #define VALUES 64
 
+struct scene scene_open(const char *yaml)
+{
+    struct scene s = { .d = daemon_run(yaml) };
+
+    s.g = daemon_open(s.d);
+    return s;
+}
+
+void scene_reopen(struct scene *s)
+{
+    ganger_close(s->g);
+    s->g = daemon_open(s->d);
+}
+
+void scene_close(struct scene *s)
+{
+    ganger_close(s->g);
+    daemon_free(s->d);
+}
+
 /* ---- values ---- */
 
 static void value_write(struct out *o, char letter, va_list *args)

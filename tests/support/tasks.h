@@ -8,6 +8,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A daemon that runs, and a connection to it. */
+struct scene {
+    struct daemon *d;
+    struct ganger *g;
+};
+struct scene scene_open(const char *yaml);
+/* Another connection, after the daemon was started again. */
+void scene_reopen(struct scene *s);
+/* Ends both; see daemon_free(). */
+void scene_close(struct scene *s);
+
 /*
  * One encoded value, from a format: "i" int64_t, "s" const char *, "n" nil, "b" const void * and
  * size_t (a bin), "a2" an array of the two values that follow ("a0" to "a9"). Valid until the 64th
