@@ -279,6 +279,10 @@ static void close_handle(uv_handle_t *handle, void *arg)
 
 void setup_close(struct gangerd *d)
 {
+    if (d->prepare.data == NULL)
+        return; /* there is no loop */
+    /* From here on no turn may end: its parts go one by one. */
+    (void)uv_prepare_stop(&d->prepare);
     net_close(d->net);
     pool_close(d->pool);
     (void)uv_run(&d->loop, UV_RUN_NOWAIT);
