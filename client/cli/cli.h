@@ -204,7 +204,7 @@ void failure_say(struct cli *cli, const char *what, const struct ganger_failure 
 void failure_json(const struct ganger_failure *failure, struct buf *out);
 
 enum outcome_form {
-    OUTCOME_TEXT,  /* the result and a newline */
+    OUTCOME_TEXT,  /* the result and, if it has none, a newline */
     OUTCOME_RAW,   /* a command's output as it is, also if it failed */
     OUTCOME_SILENT /* only --json prints */
 };
@@ -215,11 +215,14 @@ int outcome_report(
 
 /* ---- show.c ---- */
 
-/* Print a value for people: a map as "key value" lines, an array of maps as a table. */
-void show_value(struct cli *cli, const void *data, size_t len);
+/*
+ * Print a value for people: a map as "key value" lines, an array of maps as a table of COLUMNS
+ * (ends with NULL), or if that is NULL of all keys of the first one.
+ */
+void show_value(struct cli *cli, const void *data, size_t len, const char *const *columns);
 
 /* Print a reply's value: JSON with --json, else for people. Frees VALUE. Returns the status. */
-int show_reply(struct cli *cli, void *value, size_t len);
+int show_reply(struct cli *cli, void *value, size_t len, const char *const *columns);
 
 /* ---- the commands ---- */
 

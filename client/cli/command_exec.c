@@ -10,12 +10,11 @@
 #define POOL_DEFAULT "command"
 #define READ_BYTES   65536u
 
-/* Submit, wait, report. The payload is freed. */
-static int task_run(struct cli *cli, const char *pool, const char *function, struct buf *payload,
-    enum outcome_form form)
+/* Submit, wait, report as LABEL. The payload is freed. */
+static int task_run(struct cli *cli, const char *pool, const char *function, const char *label,
+    struct buf *payload, enum outcome_form form)
 {
     struct ganger_call call = { pool, function, payload->data, payload->len };
-    const char *label = function[0] != '\0' ? function : pool;
     struct ganger_future *f = NULL;
     int rc = payload->failed ? GANGER_ENOMEM : ganger_submit(cli->g, &call, &cli->options, &f);
 
@@ -43,7 +42,7 @@ int command_run(struct cli *cli)
         buf_done(&payload);
         return rc;
     }
-    return task_run(cli, cli->args[0], cli->args[1], &payload, OUTCOME_TEXT);
+    return task_run(cli, cli->args[0], cli->args[1], cli->args[1], &payload, OUTCOME_TEXT);
 }
 
 /* Read all of standard input, at most MOST bytes. 0 or the status after having said why not. */
@@ -116,7 +115,7 @@ int command_exec(struct cli *cli)
             wanted ? &input : NULL, &payload);
     payload.failed = payload.failed || input.failed;
     buf_done(&input);
-    return rc != 0 ? rc : task_run(cli, pool, "", &payload, OUTCOME_RAW);
+    return rc != 0 ? rc : task_run(cli, pool, "", pool, &payload, OUTCOME_RAW);
 }
 
 int command_submit(struct cli *cli)

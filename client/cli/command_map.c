@@ -37,7 +37,9 @@ struct mapping {
     unsigned count;
     uint64_t past_items, past_failed; /* of parts that are over */
     uint64_t printed_bytes;
+    bool feeding; /* the newest part still takes items from the input */
     bool stopped; /* nothing more is begun */
+    bool broken;  /* the connection is lost for good */
     int status;
 };
 
@@ -81,6 +83,17 @@ static int items_pack(struct mapping *m)
     return 0;
 }
 
+/* The source of the newest part: once it was told that there is nothing, it asks no more. */
+static int part_source(void *user, struct ganger_bytes *ret_item)
+{
+    struct mapping *m = user;
+    int rc = map_input_next(&m->in, ret_item);
+
+    if (rc == 0)
+        m->feeding = false;
+    return rc;
+}
+
 static int part_begin(struct mapping *m)
 {
     struct part *part = &m->parts[m->count];
@@ -95,8 +108,9 @@ static int part_begin(struct mapping *m)
         spec.items = m->items;
         spec.count = (size_t)m->in.word_count;
     } else {
-        spec.source = map_input_next;
-        spec.source_user = &m->in;
+        spec.source = part_source;
+        spec.source_user = m;
+        m->feeding = true;
     }
     rc = ganger_map_start(m->cli->g, &spec, &part->map);
     if (rc < 0)
@@ -113,15 +127,7 @@ static void parts_feed(struct mapping *m)
 
     if (m->stopped || m->in.fd < 0 || m->count == MAPS_MAX || (m->count > 0 && ahead > AHEAD_MAX))
         return;
-    /* A part that is not at its end yet takes the input itself. */
-    if (m->count > 0) {
-        size_t items = 0;
-
-        ganger_map_progress(m->parts[m->count - 1].map, &items, NULL, NULL);
-        if (m->parts[m->count - 1].first + items > m->in.count)
-            return;
-    }
-    if (!map_input_is_ready(&m->in))
+    if (m->feeding || !map_input_is_ready(&m->in))
         return;
     rc = part_begin(m);
     if (rc != 0) {
@@ -139,6 +145,8 @@ static void part_drop(struct mapping *m, unsigned index)
     m->past_failed += failed;
     ganger_map_free(m->parts[index].map);
     m->count--;
+    if (index == m->count)
+        m->feeding = false;
     for (unsigned i = index; i < m->count; i++)
         m->parts[i] = m->parts[i + 1];
 }
@@ -171,7 +179,9 @@ static void item_print(struct mapping *m, const struct part *part, const struct 
         value_print(m->cli, item->value.data, item->value.len);
     if (item->code == 0)
         return;
-    if (m->status == STATUS_DONE)
+    /* All that follow would say the same. */
+    m->broken = item->code == GANGER_ECONN && item->error->end == GANGER_END_NONE;
+    if (m->status == STATUS_DONE || m->broken)
         m->status = status_of_failure(m->cli, item->error);
     (void)snprintf(what, sizeof what, "item %" PRIu64, index + 1);
     failure_say(m->cli, what, item->error);
@@ -187,7 +197,7 @@ static bool part_print(struct mapping *m, struct part *part)
         /* On a terminal the bar and the results share the last line. */
         bar_hide();
         item_print(m, part, &item);
-        if (m->cli->deaf)
+        if (m->cli->deaf || m->broken)
             return false;
     }
     if (rc == GANGER_ETIMEDOUT || rc == GANGER_EINTR)
@@ -206,7 +216,7 @@ static void parts_print(struct mapping *m)
     while (i < m->count) {
         if (part_print(m, &m->parts[i]))
             part_drop(m, i);
-        else if (m->cli->unordered && !m->cli->deaf)
+        else if (m->cli->unordered && !m->cli->deaf && !m->broken)
             i++;
         else
             break;
@@ -242,7 +252,8 @@ static void mapping_draw(const struct mapping *m)
 static void mapping_wait(struct mapping *m, int64_t until_ms)
 {
     struct ganger *g = m->cli->g;
-    bool hungry = !m->stopped && m->in.fd >= 0 && !map_input_is_over(&m->in) && m->count < MAPS_MAX;
+    bool hungry = !m->stopped && !m->feeding && m->in.fd >= 0 && !map_input_is_over(&m->in) &&
+                  m->count < MAPS_MAX;
     struct pollfd fds[2] = { { ganger_fd(g), ganger_events(g), 0 },
         { hungry ? m->in.fd : -1, POLLIN, 0 } };
     int64_t ms = ganger_timeout_ms(g);
@@ -290,6 +301,8 @@ static void mapping_run(struct mapping *m)
         parts_feed(m);
         parts_print(m);
         mapping_draw(m);
+        if (m->broken)
+            return;
         if (signals_caught() != 0) {
             m->status = STATUS_SIGNAL + signals_caught();
             bar_hide();

@@ -2,12 +2,27 @@
 #include "cli.h"
 #include "json.h"
 #include "times.h"
+#include "value.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
+/* One pool with all that is known of it: the only map in the array. Frees VALUE. */
+static int pool_show(struct cli *cli, void *value, size_t len)
+{
+    struct reader r = reader_make(value, len);
+    struct value array;
+
+    if (value_read(&r, &array) == 0 && array.type == VALUE_ARRAY && array.count == 1)
+        show_value(cli, r.at, (size_t)(r.end - r.at), NULL);
+    ganger_free(value);
+    return STATUS_DONE;
+}
+
 int command_pools(struct cli *cli)
 {
+    static const char *const columns[] = { "name", "kind", "state", "processes", "ready", "busy",
+        "waiting", "delayed", "blocked", "running", "done", "failed", "deaths", "reason", NULL };
     const char *name = cli->arg_count > 0 ? cli->args[0] : NULL;
     void *value = NULL;
     size_t len = 0;
@@ -15,7 +30,9 @@ int command_pools(struct cli *cli)
 
     if (rc < 0)
         return say_failure(cli, name == NULL ? "pools" : name, rc);
-    return show_reply(cli, value, len);
+    if (name != NULL && !cli->json)
+        return pool_show(cli, value, len);
+    return show_reply(cli, value, len, columns);
 }
 
 /* What a request without a value has come to. */
@@ -90,7 +107,7 @@ int command_sem_list(struct cli *cli)
     size_t len = 0;
     int rc = ganger_sem_list(cli->g, request_ms(cli), &value, &len);
 
-    return rc < 0 ? say_failure(cli, "sem list", rc) : show_reply(cli, value, len);
+    return rc < 0 ? say_failure(cli, "sem list", rc) : show_reply(cli, value, len, NULL);
 }
 
 int command_stats(struct cli *cli)
@@ -99,7 +116,7 @@ int command_stats(struct cli *cli)
     size_t len = 0;
     int rc = ganger_stats(cli->g, request_ms(cli), &value, &len);
 
-    return rc < 0 ? say_failure(cli, "stats", rc) : show_reply(cli, value, len);
+    return rc < 0 ? say_failure(cli, "stats", rc) : show_reply(cli, value, len, NULL);
 }
 
 int command_ping(struct cli *cli)

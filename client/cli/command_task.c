@@ -142,8 +142,11 @@ int command_result(struct cli *cli)
 typedef int (*ask_fn)(
     struct ganger *g, uint64_t id, int64_t timeout_ms, void **ret_value, size_t *ret_value_bytes);
 
+/* Prints the answer about argument INDEX and frees it; returns the status. */
+typedef int (*show_fn)(struct cli *cli, int index, void *value, size_t len);
+
 /* The same question about each id; the status of the first that fails. */
-static int ask_each(struct cli *cli, ask_fn ask)
+static int ask_each(struct cli *cli, ask_fn ask, show_fn show)
 {
     uint64_t *ids = NULL;
     int first = ids_read(cli, &ids);
@@ -155,9 +158,7 @@ static int ask_each(struct cli *cli, ask_fn ask)
         size_t len = 0;
         int rc = ask(cli->g, ids[i], request_ms(cli), &value, &len), status;
 
-        if (i > 0 && !cli->json && rc == 0)
-            print_bytes(cli, "\n", 1);
-        status = rc < 0 ? say_failure(cli, cli->args[i], rc) : show_reply(cli, value, len);
+        status = rc < 0 ? say_failure(cli, cli->args[i], rc) : show(cli, i, value, len);
         if (first == STATUS_DONE)
             first = status;
     }
@@ -165,14 +166,44 @@ static int ask_each(struct cli *cli, ask_fn ask)
     return first;
 }
 
+static int status_show(struct cli *cli, int index, void *value, size_t len)
+{
+    if (index > 0 && !cli->json)
+        print_bytes(cli, "\n", 1);
+    return show_reply(cli, value, len, NULL);
+}
+
 int command_status(struct cli *cli)
 {
-    return ask_each(cli, ganger_status);
+    return ask_each(cli, ganger_status, status_show);
+}
+
+/* For people one sentence: what it waits for, and who holds that. */
+static int why_show(struct cli *cli, int index, void *value, size_t len)
+{
+    struct reader r = reader_make(value, len), holder;
+    struct value text, holders, id;
+    struct buf b = { 0 };
+
+    if (cli->json || !value_get(r, "text", &text) || text.type != VALUE_STR)
+        return show_reply(cli, value, len, NULL);
+    buf_format(&b, "%s: ", cli->args[index]);
+    buf_add(&b, text.data, text.len);
+    if (value_find(r, "holders", &holder) && value_read(&holder, &holders) == 0 &&
+        holders.type == VALUE_ARRAY) {
+        for (uint32_t i = 0; i < holders.count && value_read(&holder, &id) == 0; i++) {
+            buf_text(&b, i == 0 ? " by " : ", ");
+            if (id.type == VALUE_STR)
+                buf_add(&b, id.data, id.len);
+        }
+    }
+    ganger_free(value);
+    return print_line(cli, &b);
 }
 
 int command_why(struct cli *cli)
 {
-    return ask_each(cli, ganger_why);
+    return ask_each(cli, ganger_why, why_show);
 }
 
 typedef int (*do_fn)(struct ganger *g, uint64_t id, int64_t timeout_ms);

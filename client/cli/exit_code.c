@@ -84,7 +84,6 @@ const char *way_out(int code)
         { GANGER_EVERSION, "ganger and gangerd must be of versions that fit together" },
         { GANGER_EPROTO, "is it gangerd that listens there?" },
         { GANGER_ENOPOOL, "`ganger pools` lists them" },
-        { GANGER_ENOFUNC, "the pool's module has the list of its functions" },
         { GANGER_ENOSEM, "`ganger sem list` lists them, `ganger sem set NAME N` makes one" },
         { GANGER_ENOTASK, "results are kept for the task's --retention" },
         { GANGER_EFULL, "--wait-room waits until there is room" },

@@ -3,6 +3,7 @@
 
 #include "ganger/err.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,13 +93,16 @@ void json_bytes(const char *data, size_t len, struct buf *out)
 /* The fewest digits that read back as the same number. */
 static void float_write(const struct value *v, struct buf *out)
 {
+    bool tiny = v->single ? fabs(v->d) < (double)FLT_MIN : fabs(v->d) < DBL_MIN;
+    /* Any number of six (fifteen) digits is safe, unless it is so small that it has fewer bits. */
+    int digits = tiny ? 1 : v->single ? 6 : 15;
     char text[40];
 
     if (!isfinite(v->d)) {
         buf_text(out, "null");
         return;
     }
-    for (int digits = v->single ? 6 : 15; digits <= 17; digits++) {
+    for (; digits <= 17; digits++) {
         (void)snprintf(text, sizeof text, "%.*g", digits, v->d);
         if (v->single ? strtof(text, NULL) == (float)v->d : strtod(text, NULL) == v->d)
             break;

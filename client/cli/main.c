@@ -80,7 +80,8 @@ static int command_unknown(struct cli *cli, const char *first, const char *secon
         if (second == NULL)
             return say_usage(
                 cli, "%s: what about it? (such as `ganger %s`)", first, commands[i].name);
-        near = &commands[i];
+        (void)snprintf(both, sizeof both, "%s %s", first, second);
+        near = usage_nearest(commands, COUNT(commands), both);
     }
     (void)snprintf(both, sizeof both, "%s %s", first, second == NULL ? "" : second);
     if (near == NULL && second != NULL)

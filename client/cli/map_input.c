@@ -49,6 +49,13 @@ static char *line_end(struct map_input *in)
     return end;
 }
 
+static int too_long(struct map_input *in)
+{
+    say("item %llu: a line of more than %zu bytes, which is all that a task can take",
+        (unsigned long long)in->count + 1, in->line_max);
+    return own_status(in->cli, STATUS_REFUSED);
+}
+
 /* Room for another read. */
 static int room_make(struct map_input *in)
 {
@@ -64,11 +71,8 @@ static int room_make(struct map_input *in)
     /* One byte more is for the NUL that ends the last line. */
     if (in->cap > in->len + READ_BYTES)
         return 0;
-    if (in->len > in->line_max) {
-        say("item %llu: a line of more than %zu bytes", (unsigned long long)in->count + 1,
-            in->line_max);
-        return own_status(in->cli, STATUS_REFUSED);
-    }
+    if (in->len > in->line_max)
+        return too_long(in);
     bytes = realloc(in->bytes, cap);
     if (bytes == NULL)
         return say_failure(in->cli, "standard input", GANGER_ENOMEM);
@@ -178,6 +182,10 @@ int map_input_next(void *user, struct ganger_bytes *ret_item)
     if (!map_input_is_ready(in))
         return 0;
     item.text = text_next(in, &len);
+    if (in->fd >= 0 && len > in->line_max) {
+        in->failed = too_long(in);
+        return 0;
+    }
     rc = item_pack(in, item.word, len);
     if (rc < 0) {
         say("item %llu: %s", (unsigned long long)in->count + 1,

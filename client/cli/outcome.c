@@ -17,7 +17,9 @@ void value_print(struct cli *cli, const void *data, size_t len)
         return;
     if (value_read(&r, &v) == 0 && (v.type == VALUE_STR || v.type == VALUE_BIN)) {
         print_bytes(cli, v.data, v.len);
-        print_bytes(cli, "\n", 1);
+        /* A command's output mostly ends in a newline of its own. */
+        if (v.len == 0 || v.data[v.len - 1] != '\n')
+            print_bytes(cli, "\n", 1);
         return;
     }
     if (json_write(data, len, &b) < 0)
@@ -83,11 +85,23 @@ static void tail_print(const struct ganger_bytes *tail)
         (void)fputc('\n', stderr);
 }
 
+/* The code's text where the failure's own text does not say it. */
+static const char *kind_of(const struct ganger_failure *failure)
+{
+    const char *kind = ganger_strerror(failure->code);
+
+    if (failure->end != GANGER_END_FAILED && failure->end != GANGER_END_DEAD)
+        return "";
+    if (failure->code == GANGER_EEXIT || failure->code == GANGER_ENOFUNC ||
+        strncmp(failure->text, kind, strlen(kind)) == 0)
+        return "";
+    return kind;
+}
+
 void failure_say(struct cli *cli, const char *what, const struct ganger_failure *failure)
 {
     const char *hint = way_out(failure->code);
-    const char *name = ganger_error_name(failure->code);
-    bool plain = strcmp(failure->text, ganger_strerror(failure->code)) == 0;
+    const char *kind = kind_of(failure);
 
     if (failure->has_worker)
         tail_print(&failure->worker.stderr_tail);
@@ -95,10 +109,10 @@ void failure_say(struct cli *cli, const char *what, const struct ganger_failure 
     if (failure->code == GANGER_EEXIT && failure->has_worker && failure->worker.signal == 0 &&
         (cli->command->groups & GROUP_EXEC) != 0)
         return;
-    say("%s: %s%s%s%s%s%s", what, plain ? "" : ganger_strerror(failure->code), plain ? "" : ": ",
-        failure->text, hint == NULL ? "" : " (", hint == NULL ? "" : hint, hint == NULL ? "" : ")");
+    say("%s: %s%s%s%s%s%s", what, kind, kind[0] == '\0' ? "" : ": ", failure->text,
+        hint == NULL ? "" : " (", hint == NULL ? "" : hint, hint == NULL ? "" : ")");
     if (failure->end == GANGER_END_DEAD && !cli->quiet)
-        say("%s: set aside after %u attempts (%s)", what, failure->attempts, name);
+        say("%s: set aside after %u attempts", what, failure->attempts);
     if (failure->backtrace[0] != '\0')
         (void)fprintf(stderr, "%s\n", failure->backtrace);
 }

@@ -84,11 +84,19 @@ struct table {
     size_t columns;
 };
 
-/* The first map's keys are the columns. */
-static void table_head(struct table *t, struct reader r)
+/* The columns are COLUMNS (ends with NULL), or if that is NULL the keys of the first map. */
+static void table_head(struct table *t, struct reader r, const char *const *columns)
 {
     struct value map;
 
+    for (; columns != NULL && columns[t->columns] != NULL; t->columns++) {
+        const char *name = columns[t->columns];
+
+        t->widths[t->columns] = strlen(name);
+        t->keys[t->columns] = (struct value){ .data = name, .len = strlen(name) };
+    }
+    if (columns != NULL)
+        return;
     if (value_read(&r, &map) < 0 || map.type != VALUE_MAP)
         return;
     for (uint32_t i = 0; i < map.count && t->columns < COLUMNS_MAX; i++) {
@@ -145,12 +153,12 @@ static void line_end(struct buf *out)
     buf_char(out, '\n');
 }
 
-static void table_add(struct reader r, uint32_t rows, struct buf *out)
+static void table_add(struct reader r, uint32_t rows, const char *const *columns, struct buf *out)
 {
     struct table t = { .columns = 0 };
     struct buf cell = { 0 };
 
-    table_head(&t, r);
+    table_head(&t, r, columns);
     table_measure(&t, r, rows);
     for (size_t c = 0; c < t.columns; c++) {
         buf_add(out, t.keys[c].data, t.keys[c].len);
@@ -170,7 +178,7 @@ static void table_add(struct reader r, uint32_t rows, struct buf *out)
     buf_done(&cell);
 }
 
-void show_value(struct cli *cli, const void *data, size_t len)
+void show_value(struct cli *cli, const void *data, size_t len, const char *const *columns)
 {
     struct reader r = reader_make(data, len), after = r, first;
     struct buf b = { 0 };
@@ -183,7 +191,7 @@ void show_value(struct cli *cli, const void *data, size_t len)
         map_add(r, &b, 0);
     else if (v.type == VALUE_ARRAY && v.count != 0 && value_read(&first, &inner) == 0 &&
              inner.type == VALUE_MAP)
-        table_add(after, v.count, &b);
+        table_add(after, v.count, columns, &b);
     else if (v.type != VALUE_ARRAY || v.count != 0)
         (void)json_write(data, len, &b);
     if (b.len != 0 && b.data[b.len - 1] == '\n')
@@ -193,13 +201,13 @@ void show_value(struct cli *cli, const void *data, size_t len)
     buf_done(&b);
 }
 
-int show_reply(struct cli *cli, void *value, size_t len)
+int show_reply(struct cli *cli, void *value, size_t len, const char *const *columns)
 {
     struct buf b = { 0 };
     int status = STATUS_DONE;
 
     if (!cli->json) {
-        show_value(cli, value, len);
+        show_value(cli, value, len, columns);
     } else if (json_write(value, len, &b) == 0) {
         status = print_line(cli, &b);
     } else {

@@ -128,7 +128,7 @@ static int date_take(const char **text, int64_t *ret_seconds)
     time_t t;
 
     tm.tm_year = digits_take(text, 4) - 1900;
-    if (tm.tm_year < 0 || !char_take(text, "-"))
+    if (tm.tm_year < -1900 || !char_take(text, "-"))
         return GANGER_EINVAL;
     tm.tm_mon = digits_take(text, 2) - 1;
     if (!char_take(text, "-"))
