@@ -109,7 +109,7 @@ void child_retire_if_idle(struct core *c, uint32_t child)
 }
 
 /* Has it had all the tasks that it may have? Then its replacement starts now. */
-static void retire_if_spent(struct core *c, uint32_t child)
+void child_retire_if_spent(struct core *c, uint32_t child)
 {
     struct child *k = child_at(c, child);
     struct pool *p = c->pools[k->pool];
@@ -183,6 +183,7 @@ static void child_end(struct core *c, uint32_t child)
     if (k->done != k->limit) {
         uint32_t slot = k->ring[k->done % GANGER_HAND_MAX];
 
+        hand_told_check(c, child);
         k->done++;
         attempt_died(c, slot, k->cause);
     }
@@ -317,7 +318,7 @@ int child_event(struct core *c, const struct event *ev)
 void child_handed(struct core *c, uint32_t child)
 {
     child_list(c, child);
-    retire_if_spent(c, child);
+    child_retire_if_spent(c, child);
 }
 
 void child_deadline(struct core *c, uint32_t child)

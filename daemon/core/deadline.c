@@ -91,12 +91,14 @@ void clock_jump(struct core *c, int64_t jump_us)
     for (uint32_t slot = 1; slot < c->tasks.used; slot++) {
         struct task *t = task_at(c, slot);
 
-        if (t->state != TASK_DELAYED || (t->marks & MARK_WALL) == 0)
+        if ((t->state != TASK_DELAYED && t->state != TASK_STORING) || (t->marks & MARK_WALL) == 0)
             continue;
         if (jump_us > 0)
             t->when = t->when > (uint64_t)jump_us ? t->when - (uint64_t)jump_us : 0;
         else
             t->when += (uint64_t)-jump_us;
-        task_move(c, slot, TASK_DELAYED);
+        /* One that is held for the grace looks at its due time only then. */
+        if (t->state == TASK_DELAYED && (t->marks & MARK_HELD) == 0)
+            task_move(c, slot, TASK_DELAYED);
     }
 }

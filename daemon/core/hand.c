@@ -178,6 +178,15 @@ static void measure(struct core *c, struct child *k)
         p->run_avg_ns = k->batch_us * 1000 / GANGER_HAND_MAX;
 }
 
+void hand_told_check(struct core *c, uint32_t child)
+{
+    const struct child *k = child_at(c, child);
+    struct task *t = task_at(c, slot_of(k, k->done));
+
+    if (!k->frozen || k->limit - k->done != 1)
+        t->marks = (uint8_t)(t->marks & ~MARK_LIMIT);
+}
+
 int hand_result(struct core *c, uint32_t child, const struct event *ev)
 {
     struct child *k = child_at(c, child);
@@ -185,6 +194,7 @@ int hand_result(struct core *c, uint32_t child, const struct event *ev)
 
     if (ev->seq != k->done || k->done == k->limit || k->state == CHILD_EXITED)
         return GANGER_ESTALE;
+    hand_told_check(c, child);
     slot = slot_of(k, k->done++);
     measure(c, k);
     k->last_us = c->now;

@@ -156,7 +156,7 @@ bool core_pool_child(const struct core *c, uint32_t pool, uint32_t nth, uint32_t
 void core_stats(const struct core *c, struct core_stats *ret)
 {
     *ret = c->totals;
-    ret->tasks = c->tasks.live;
+    ret->tasks = c->tasks.live - c->grave_count;
     ret->storing = c->count[TASK_STORING];
     ret->delayed = c->count[TASK_DELAYED];
     ret->ready = c->count[TASK_READY];

@@ -275,6 +275,8 @@ void room_check(struct core *c, struct pool *p, int code);
 
 /* pool.c */
 void pool_dirty(struct core *c, uint32_t pool);
+/* Call pool_deadline() then, if not before. */
+void pool_wake_at(struct core *c, const struct pool *p, uint64_t when);
 int pool_settings_event(struct core *c, const struct event *ev);
 int pool_resize(struct core *c, const struct event *ev);
 void pool_pause(struct core *c, const struct event *ev, bool on);
@@ -295,6 +297,7 @@ void child_unlist(struct core *c, uint32_t child);
 void child_kill(struct core *c, uint32_t child, uint32_t begun);
 void child_handed(struct core *c, uint32_t child); /* after a hand was given */
 void child_retire_if_idle(struct core *c, uint32_t child);
+void child_retire_if_spent(struct core *c, uint32_t child);
 uint32_t child_find(const struct core *c, uint32_t child, uint32_t gen); /* 0 if stale */
 
 /* hand.c */
@@ -305,6 +308,8 @@ int hand_result(struct core *c, uint32_t child, const struct event *ev);
 int hand_returned(struct core *c, uint32_t child, const struct event *ev);
 /* It ends: what it had not begun goes back. Its link has ended: what it had finished does too. */
 void hand_refuse_rest(struct core *c, uint32_t child, uint32_t begun);
+/* The first in its hand ends: it ends for its limit only if it was told to stop for it. */
+void hand_told_check(struct core *c, uint32_t child);
 void hand_refuse_finished(struct core *c, uint32_t child);
 uint32_t hand_of(const struct core *c, const struct task *t, uint32_t slot); /* its number */
 void hand_head_runs(struct core *c, uint32_t child);

@@ -81,9 +81,8 @@ static void pool_dispatch(struct core *c, struct pool *p)
         pool_fail_waiting(c, p);
         return;
     }
-    if (!pool_runnable(c, p))
-        return;
-    while (lane_best(c, p) != 0 && !effects_crowded(c)) {
+    /* The last child may be spent on the way: then nobody is ready any more. */
+    while (pool_runnable(c, p) && lane_best(c, p) != 0 && !effects_crowded(c)) {
         uint32_t share = share_of(p);
 
         child = child_for(c, p, share);

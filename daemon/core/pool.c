@@ -16,6 +16,12 @@ void pool_dirty(struct core *c, uint32_t pool)
     c->dirty_pools = pool + 1;
 }
 
+void pool_wake_at(struct core *c, const struct pool *p, uint64_t when)
+{
+    if (heap_when(&c->heap, p->heap_pos) > when)
+        heap_set(&c->heap, DUE_POOL, p->index, when);
+}
+
 bool pool_runnable(const struct core *c, const struct pool *p)
 {
     return p->defined && !p->paused && !p->broken && !c->drain && p->ready > 0;
@@ -84,8 +90,11 @@ int pool_settings_event(struct core *c, const struct event *ev)
     p->set = *ev->settings;
     p->defined = true;
     room_check(c, p, 0);
+    /* Some may have had already what they may have now: dispatch must not find them listed. */
+    for (uint32_t i = 0; i < p->child_count; i++)
+        child_retire_if_spent(c, p->children[i]);
     /* Its agent is asked for in the next turn, when the caller has told others of the pool. */
-    heap_set(&c->heap, DUE_POOL, ev->index, c->now);
+    pool_wake_at(c, p, c->now);
     pool_dirty(c, ev->index);
     return 0;
 }
@@ -156,7 +165,7 @@ static void start_agent(struct core *c, struct pool *p)
     if (p->agent_asked || p->set.external || c->drain)
         return;
     if (c->now < p->spawn_at) {
-        heap_set(&c->heap, DUE_POOL, p->index, p->spawn_at);
+        pool_wake_at(c, p, p->spawn_at);
         return;
     }
     p->agent_asked = true;
@@ -168,7 +177,7 @@ static void spawn_missing(struct core *c, struct pool *p, uint32_t alive)
     if (alive >= p->set.processes || c->drain)
         return;
     if (c->now < p->spawn_at) {
-        heap_set(&c->heap, DUE_POOL, p->index, p->spawn_at);
+        pool_wake_at(c, p, p->spawn_at);
         return;
     }
     for (; alive < p->set.processes; alive++)
@@ -261,4 +270,5 @@ void pool_deadline(struct core *c, uint32_t pool)
 {
     heap_set(&c->heap, DUE_POOL, pool, CORE_NEVER);
     pool_balance(c, c->pools[pool]);
+    room_check(c, c->pools[pool], 0);
 }

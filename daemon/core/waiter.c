@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ROOM_AGAIN_US 10000u
+
 static struct waiter *waiter_at(const struct core *c, uint32_t w)
 {
     return slab_at(&c->waiters, w);
@@ -291,7 +293,10 @@ int room_event(struct core *c, const struct event *ev)
     return 0;
 }
 
-/* Arrival order: the first in line is told when its room is there, then the next. */
+/*
+ * Arrival order: the first in line is told when its room is there, then the next. Who was told may
+ * not come: what it left is offered to the next one a little later.
+ */
 void room_check(struct core *c, struct pool *p, int code)
 {
     uint64_t tasks = 0, bytes = 0;
@@ -299,8 +304,11 @@ void room_check(struct core *c, struct pool *p, int code)
     while (p->room_head != 0) {
         const struct waiter *w = waiter_at(c, p->room_head);
 
-        if (code == 0 && !has_room(p, tasks + w->number, bytes + w->number2))
+        if (code == 0 && !has_room(p, tasks + w->number, bytes + w->number2)) {
+            if (has_room(p, w->number, w->number2))
+                pool_wake_at(c, p, c->now + ROOM_AGAIN_US);
             return;
+        }
         tasks += w->number;
         bytes += w->number2;
         room_answer(c, c->sessions[w->session].handle, w->req, code);
