@@ -215,7 +215,8 @@ static void end_report(struct child *c)
 {
     struct pool *pool = c->agent->pool;
     struct child_end *e = c->end;
-    const char *text = e->text[0] == '\0' && c->text != NULL ? c->text : e->text;
+    /* Its own words say more than the agent's, who only saw it go. */
+    const char *text = c->text != NULL && c->text[0] != '\0' ? c->text : e->text;
     bool group_empty = e->group_empty;
 
     c->state = CHILD_EXITED;
