@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         task_again(&e, &spec, &rest);
     if (record_read_attempt(&e, &r, &attempts) == 0)
         GANGER_ASSERT(attempts.cause_count <= GANGER_CAUSES_MAX);
-    if (record_read_end(&e, &r, &ev, &rest) == 0)
+    if (record_read_end(&e, &r, &ev, &spec, &rest) == 0)
         GANGER_ASSERT(ev.state >= TASK_DONE && ev.state <= TASK_DEAD);
     core_free(e.core);
     return 0;
