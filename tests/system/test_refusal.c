@@ -15,6 +15,9 @@ static const char yaml[] = "semaphores:\n"
                            "  fixed:\n"
                            "    command: [cat]\n"
                            "    processes: 1\n"
+                           "  absent:\n"
+                           "    command: /no/such/command\n"
+                           "    processes: 1\n"
                            "  any:\n"
                            "    command: any\n"
                            "    processes: 1\n"
@@ -131,10 +134,12 @@ static void test_refusal_command_that_does_not_exist_is_named(void **state)
 {
     struct scene s = scene_open(yaml);
     struct ganger_failure e = task_run_failed(
-        s.g, "any", "", value_of("a2a1sn", "/no/such/program"), NULL, GANGER_EFAILED);
+        s.g, "any", "", value_of("a2a1sn", "/no/such/program"), NULL, GANGER_ENOFUNC);
 
     (void)state;
     assert_non_null(strstr(e.text, "/no/such/program"));
+    e = task_run_failed(s.g, "absent", "", value_of("a2a0n"), NULL, GANGER_ENOFUNC);
+    assert_non_null(strstr(e.text, "/no/such/command"));
     assert_int_equal(value_raw(task_run(s.g, "any", "", value_of("a2a1sn", "true"))).len, 0);
     scene_close(&s);
 }
