@@ -41,23 +41,20 @@ static void answer(struct core *c, const struct event *ev, int code)
 static int cancel_running(struct core *c, const struct event *ev, uint32_t slot)
 {
     struct task *t = task_at(c, slot);
+    bool again;
     int rc;
 
-    if ((t->marks & MARK_CANCEL) != 0) {
-        answer(c, ev, 0);
-        return 0;
-    }
     if ((t->flags & CORE_TASK_DURABLE) != 0) {
         rc = waiter_add(c, slot, ev->session, ev->req, WAITER_CANCEL);
         if (rc < 0)
             return rc;
-        t->marks |= MARK_CANCEL;
-        task_append(c, slot, FACT_CANCEL);
+        task_append(c, slot, FACT_CANCEL); /* again, if the first one is still being stored */
     } else {
-        t->marks |= MARK_CANCEL;
         answer(c, ev, 0);
     }
-    if (t->state != TASK_STOPPING)
+    again = (t->marks & MARK_CANCEL) != 0;
+    t->marks |= MARK_CANCEL;
+    if (!again && t->state != TASK_STOPPING)
         task_stop(c, slot);
     return 0;
 }

@@ -98,8 +98,8 @@ void child_retire_if_idle(struct core *c, uint32_t child)
 
     if (k->state != CHILD_READY || !k->retiring || k->handed != k->done)
         return;
-    /* Its replacement is warm before it leaves. */
-    if (p->ready < p->set.processes && !p->broken && !c->drain)
+    /* Its replacement is warm before it leaves, unless those who leave take all the places. */
+    if (p->ready < p->set.processes && !p->broken && !c->drain && free_slot(c, p) != 0)
         return;
     k->state = CHILD_CLOSING;
     heap_set(&c->heap, DUE_CHILD, child, c->now + CORE_END_WAIT_US);
