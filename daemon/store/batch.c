@@ -157,7 +157,8 @@ void batch_cut(struct batch *b, const struct batch_cursor *cursor, size_t room,
         record_seal(at, generation, seed);
         part->after.at += whole;
     }
-    part_add(part, b->buf + from, part->after.at - from);
+    if (part->after.at > from) /* an empty batch has no buffer */
+        part_add(part, b->buf + from, part->after.at - from);
     if (part->after.at < b->bytes && room - part->bytes >= BATCH_PART_MIN)
         part_add_piece(part, b->buf + part->after.at, room - part->bytes, generation, seed);
 }
