@@ -122,7 +122,7 @@ void fake_accept(struct fake *fake)
     assert_int_equal(msg_read_hello(&fake->msg, &hello), 0);
     assert_int_equal(hello.version, GANGER_PROTOCOL_VERSION);
     assert_int_equal(hello.role, ROLE_CLIENT);
-    assert_int_equal(hello.pid, getpid());
+    assert_int_equal(hello.pid, fake->client_pid != 0 ? fake->client_pid : getpid());
     fake->frames = 0;
 }
 

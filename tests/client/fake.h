@@ -24,9 +24,10 @@ struct fake {
     struct out out, in;
     size_t in_done; /* bytes of `in` that the present message and those before it take */
     struct msg msg;
-    uint32_t left;   /* submits of the present message that are not taken */
-    uint32_t frames; /* messages taken on this connection */
-    pid_t pid;       /* of fake_serve() */
+    uint32_t left;    /* submits of the present message that are not taken */
+    uint32_t frames;  /* messages taken on this connection */
+    pid_t pid;        /* of fake_serve() */
+    pid_t client_pid; /* of the client, 0: this process */
 };
 
 /* Setup and teardown of a test: *state is a listening fake. */
