@@ -68,7 +68,7 @@ static void check_counts(const struct core *c)
 static void check_pool_counts(const struct core *c, uint32_t pool)
 {
     const struct pool *p = c->pools[pool];
-    uint64_t count[TASK_STATES] = { 0 }, tasks = 0, bytes = 0;
+    uint64_t count[TASK_STATES] = { 0 }, tasks = 0, bytes = 0, fleeting = 0;
 
     for (uint32_t slot = 1; slot < c->tasks.used; slot++) {
         const struct task *t = task_at(c, slot);
@@ -76,13 +76,14 @@ static void check_pool_counts(const struct core *c, uint32_t pool)
         if (t->state == TASK_FREE || lane_of(c, t)->pool != pool)
             continue;
         count[t->state]++;
+        fleeting += t->state == TASK_READY && (t->flags & CORE_TASK_DURABLE) == 0;
         if (t->state <= TASK_HANDED) {
             tasks++;
             bytes += t->call_bytes;
         }
     }
     GANGER_ASSERT(memcmp(count, p->count, sizeof count) == 0);
-    GANGER_ASSERT(tasks == p->tasks && bytes == p->bytes);
+    GANGER_ASSERT(tasks == p->tasks && bytes == p->bytes && fleeting == p->fleeting);
 }
 
 static uint64_t check_lane(const struct core *c, uint32_t lane)

@@ -3,23 +3,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A full step must never run out of effects: dispatch stops well before the reserve is used up. */
+/* What a turn can do in parts stops well before the array is full. */
 static int effects_reserve(struct core *c)
 {
-    size_t cap = EFFECTS_RESERVED * 4;
-
-    c->effects = malloc(cap * sizeof *c->effects);
+    c->effects = malloc(EFFECTS_CAP * sizeof *c->effects);
     if (c->effects == NULL)
         return GANGER_ENOMEM;
-    c->effect_cap = cap;
+    c->effect_cap = EFFECTS_CAP;
     return 0;
+}
+
+/*
+ * The rare event that makes more: the death of a child in whose hand many tasks were cancelled
+ * each of which many waited for. Then the array stays as long as it was once.
+ */
+static void effects_grow(struct core *c)
+{
+    size_t cap = c->effect_cap * 2;
+    struct effect *effects = realloc(c->effects, cap * sizeof *effects);
+
+    GANGER_ASSERT(effects != NULL);
+    c->effects = effects;
+    c->effect_cap = cap;
 }
 
 struct effect *effect_add(struct core *c, enum effect_type type)
 {
     struct effect *e;
 
-    GANGER_ASSERT(c->effect_count < c->effect_cap);
+    if (c->effect_count == c->effect_cap)
+        effects_grow(c);
     e = &c->effects[c->effect_count++];
     memset(e, 0, sizeof *e);
     e->type = type;
@@ -28,7 +41,7 @@ struct effect *effect_add(struct core *c, enum effect_type type)
 
 bool effects_crowded(const struct core *c)
 {
-    return c->effect_count + EFFECTS_RESERVED > c->effect_cap;
+    return c->effect_count + EFFECTS_RESERVED > EFFECTS_CAP;
 }
 
 int objects_reserve(struct core *c, uint32_t more)

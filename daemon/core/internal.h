@@ -113,6 +113,7 @@ struct pool {
     uint32_t index;
     struct core_pool_settings set;
     bool defined, agent_up, agent_asked, paused, broken, dirty;
+    bool failing; /* it broke just now: what is blocked and not durable is to fail */
     uint32_t heap_pos;
     uint32_t early;     /* early deaths in a row */
     uint64_t spawn_at;  /* not before */
@@ -124,6 +125,7 @@ struct pool {
     struct level *levels[GANGER_PRIORITY_MAX + 1];
     uint64_t count[TASK_STATES]; /* tasks by state */
     uint64_t tasks, bytes;       /* waiting, against the backlog */
+    uint64_t fleeting;           /* READY and not durable */
     uint64_t done_total, failed_total, deaths;
     uint64_t run_avg_ns; /* measured time a task */
     uint32_t room_head;  /* waiters for room */
@@ -190,7 +192,8 @@ struct core {
     size_t effect_count, effect_cap;
 };
 
-/* Effects that one event can make, beside what dispatch checks for itself. */
+/* Effects that there is room for from the start, and how many of those are left to one event. */
+#define EFFECTS_CAP      32768u
 #define EFFECTS_RESERVED 8192u
 
 static inline struct task *task_at(const struct core *c, uint32_t slot)
@@ -286,6 +289,8 @@ void pool_early_death(struct core *c, struct pool *p);
 bool pool_runnable(const struct core *c, const struct pool *p);
 void pool_deadline(struct core *c, uint32_t pool);
 int pool_children_reserve(struct core *c, struct pool *p);
+void pool_fail_later(struct core *c, struct pool *p);
+/* It is broken: what is ready and not durable fails with the reason, what is durable stays. */
 void pool_fail_waiting(struct core *c, struct pool *p);
 
 /* child.c */

@@ -202,24 +202,58 @@ void pool_balance(struct core *c, struct pool *p)
         child_retire_if_idle(c, p->children[i]);
 }
 
+void pool_fail_later(struct core *c, struct pool *p)
+{
+    p->failing = true;
+    pool_dirty(c, p->index);
+}
+
+/* Fail what is not durable of one list of waiting tasks; false when there were too many effects. */
+static bool fail_list(struct core *c, const struct pool *p, uint32_t head)
+{
+    uint32_t next;
+
+    for (uint32_t slot = head; slot != 0; slot = next) {
+        const struct task *t = task_at(c, slot);
+
+        next = t->next;
+        if (pool_of(c, t) != p || (t->flags & CORE_TASK_DURABLE) != 0)
+            continue;
+        if (effects_crowded(c))
+            return false;
+        task_end(c, slot, TASK_FAILED, GANGER_EBROKEN, true);
+    }
+    return true;
+}
+
+static bool fail_ready(struct core *c, const struct pool *p)
+{
+    for (unsigned i = 0; i <= GANGER_PRIORITY_MAX; i++) {
+        uint32_t lane = p->levels[i] == NULL ? 0 : p->levels[i]->lanes;
+
+        for (; lane != 0; lane = lane_at(c, lane)->sibling) {
+            if (!fail_list(c, p, lane_at(c, lane)->head))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* What is durable stays in its place; what is not fails with the reason. */
 void pool_fail_waiting(struct core *c, struct pool *p)
 {
-    uint32_t pool = p->index, slot, passed = 0;
+    bool all = true;
 
-    /* What is durable stays and goes to its lane's end; what is not fails with the reason. */
-    while (passed < p->count[TASK_READY] && (slot = lane_best(c, p)) != 0) {
-        if (effects_crowded(c)) {
-            pool_dirty(c, pool);
-            c->more = true;
-            return;
-        }
-        if ((task_at(c, slot)->flags & CORE_TASK_DURABLE) == 0) {
-            task_end(c, slot, TASK_FAILED, GANGER_EBROKEN, true);
-            continue;
-        }
-        lane_remove(c, slot);
-        lane_push(c, slot, false);
-        passed++;
+    if (p->fleeting > 0)
+        all = fail_ready(c, p);
+    if (!p->failing && all)
+        return;
+    p->failing = false;
+    for (uint32_t i = 0; i < c->sem_count && all && p->count[TASK_BLOCKED] > 0; i++)
+        all = fail_list(c, p, c->sems[i].head);
+    if (!all) {
+        pool_fail_later(c, p);
+        c->more = true;
     }
 }
 
@@ -236,7 +270,7 @@ void pool_early_death(struct core *c, struct pool *p)
     p->broken = true;
     effect_add(c, EFFECT_POOL_BROKEN)->index = p->index;
     room_check(c, p, GANGER_EBROKEN);
-    pool_dirty(c, p->index);
+    pool_fail_later(c, p);
 }
 
 /* The agent's children that were never forked end with it; the others' ends are reported apart. */

@@ -1,5 +1,7 @@
 #include "core/internal.h"
 
+#define RESERVE_WALK 64u /* who cannot run at all stands before the one that reserves */
+
 static struct sem *sem_at(const struct core *c, uint32_t sem)
 {
     return &c->sems[sem];
@@ -16,10 +18,23 @@ void sem_dirty(struct core *c, uint32_t sem)
     c->dirty_sems = sem + 1;
 }
 
+/* Could the task start if nobody held anything? One that wants more than there is never can. */
+static bool is_able(const struct core *c, uint32_t slot)
+{
+    const struct task *t = task_at(c, slot);
+    const struct policy *y = policy_of(c, t);
+
+    for (unsigned i = 0; i < y->need_count; i++) {
+        if (y->needs[i].permits > sem_at(c, y->needs[i].sem)->limit)
+            return false;
+    }
+    return pool_runnable(c, pool_of(c, t));
+}
+
 /* A reservation counts only while its task could start if it had the permits. */
 static bool reservation_counts(const struct core *c, const struct sem *s)
 {
-    return s->reserved != 0 && pool_runnable(c, pool_of(c, task_at(c, s->reserved)));
+    return s->reserved != 0 && is_able(c, s->reserved);
 }
 
 uint32_t sem_lacking(const struct core *c, const struct task *t, bool *ret_reserved)
@@ -114,18 +129,32 @@ void sem_unpark(struct core *c, uint32_t slot)
         head_changed(c, sem);
 }
 
-/* The oldest blocked task at SEM claims all that it needs: no younger taker passes it there. */
-static void reserve(struct core *c, uint32_t slot)
+/* The oldest task at S that permits alone could help. */
+static uint32_t oldest_able(const struct core *c, const struct sem *s)
 {
-    const struct task *t = task_at(c, slot);
-    const struct policy *y = policy_of(c, t);
+    uint32_t slot = s->head;
 
-    if (!pool_runnable(c, pool_of(c, t)))
+    for (unsigned i = 0; i < RESERVE_WALK && slot != 0; i++) {
+        if (is_able(c, slot))
+            return slot;
+        slot = task_at(c, slot)->next;
+    }
+    return 0;
+}
+
+/* The oldest blocked task at SEM claims all that it needs: no younger taker passes it there. */
+static void reserve(struct core *c, uint32_t sem)
+{
+    uint32_t slot = oldest_able(c, sem_at(c, sem));
+    const struct policy *y;
+
+    if (slot == 0)
         return;
+    y = policy_of(c, task_at(c, slot));
     for (unsigned i = 0; i < y->need_count; i++) {
         struct sem *s = sem_at(c, y->needs[i].sem);
 
-        if (s->reserved == 0 || task_at(c, s->reserved)->id > t->id)
+        if (!reservation_counts(c, s) || task_at(c, s->reserved)->id > task_at(c, slot)->id)
             s->reserved = slot;
         s->overtaken = 0;
     }
@@ -150,7 +179,7 @@ static void count_overtaking(struct core *c, const struct task *t, uint32_t sem)
     if (s->head == 0 || task_at(c, s->head)->id > t->id)
         return;
     if (++s->overtaken >= CORE_RESERVE_OVERTAKEN)
-        reserve(c, s->head);
+        reserve(c, sem);
 }
 
 bool permits_take(struct core *c, uint32_t slot)
@@ -215,7 +244,7 @@ static void wake(struct core *c, uint32_t sem)
             continue;
         }
         task_move(c, slot, TASK_READY);
-        if (pool_of(c, t)->idle != 0)
+        if (pool_of(c, t)->idle != 0 && pool_runnable(c, pool_of(c, t)))
             room = room > wanted ? room - wanted : 0;
     }
 }
@@ -246,7 +275,7 @@ void sem_deadline(struct core *c, uint32_t sem)
 
     head_changed(c, sem); /* again in a second, should its pool not be able to run now */
     if (s->head != 0)
-        reserve(c, s->head);
+        reserve(c, sem);
     /* Who was woken may have found no child since, or its pool stopped: let others look again. */
     sem_dirty(c, sem);
 }

@@ -110,6 +110,10 @@ static void state_count(struct core *c, struct task *t, uint8_t to)
     p->count[to]++;
     c->count[t->state]--;
     c->count[to]++;
+    if ((t->flags & CORE_TASK_DURABLE) == 0) {
+        p->fleeting -= t->state == TASK_READY;
+        p->fleeting += to == TASK_READY;
+    }
     if (does && !did) {
         p->tasks++;
         p->bytes += t->call_bytes;
@@ -158,8 +162,6 @@ int task_admit(struct core *c, const struct core_spec *spec, uint64_t id, uint32
     uint32_t slot = 0, policy = 0, history = 0, lane;
     struct task *t;
 
-    if (c->tasks.live >= c->cfg.tasks_max)
-        return GANGER_EFULL;
     lane = lane_find(c, spec->pool, spec->priority, spec->uid);
     if (lane == 0 || ids_reserve(c) < 0 || objects_reserve(c, 1) < 0)
         return GANGER_ENOMEM;
@@ -256,6 +258,8 @@ static int submit_refuse(const struct core *c, const struct pool *p, const struc
         return GANGER_EDRAIN;
     if (p->broken && (spec->flags & CORE_TASK_DURABLE) == 0)
         return GANGER_EBROKEN;
+    if (c->tasks.live - c->grave_count >= c->cfg.tasks_max)
+        return GANGER_EFULL;
     if (p->tasks >= p->set.backlog || p->bytes + spec->call_bytes > p->set.backlog_bytes)
         return GANGER_EFULL;
     return 0;

@@ -303,7 +303,13 @@ void room_check(struct core *c, struct pool *p, int code)
 
     while (p->room_head != 0) {
         const struct waiter *w = waiter_at(c, p->room_head);
+        bool never = w->number > p->set.backlog || w->number2 > p->set.backlog_bytes;
 
+        if (code == 0 && never) { /* the bound was lowered meanwhile */
+            room_answer(c, c->sessions[w->session].handle, w->req, GANGER_ERANGE);
+            waiter_free(c, p->room_head);
+            continue;
+        }
         if (code == 0 && !has_room(p, tasks + w->number, bytes + w->number2)) {
             if (has_room(p, w->number, w->number2))
                 pool_wake_at(c, p, c->now + ROOM_AGAIN_US);

@@ -212,7 +212,7 @@ struct sim {
     bool answering;
     uint64_t handed[4096]; /* ids handed in this step, in order */
     uint32_t handed_count;
-    bool was_ready[SIM_TASKS];
+    bool was_ready[SIM_TASKS], was_plain[SIM_TASKS];
 };
 
 /* ---- sim_main.c ---- */

@@ -189,6 +189,8 @@ static int report(const struct options *o, const struct coverage *sum)
         (unsigned long long)sum->seeds, (unsigned long long)sum->steps,
         (unsigned long long)sum->hands, (unsigned long long)sum->ahead,
         (unsigned long long)sum->retries, (unsigned long long)sum->crashes);
+    if (!o->coverage)
+        return 0;
     missing = moves_report(sum, stdout);
     for (int i = 0; i < EVENT_TYPES; i++) {
         if (sum->events[i] == 0)
@@ -202,7 +204,7 @@ static int report(const struct options *o, const struct coverage *sum)
         if (sum->why[i] == 0)
             (void)printf("reason %d never occurred\n", i);
     }
-    return o->coverage && missing > 0;
+    return missing > 0;
 }
 
 int main(int argc, char **argv)

@@ -59,6 +59,7 @@ void model_before(struct sim *s, const struct event *ev)
     s->effect_count = 0;
     for (uint32_t i = 0; i < s->task_count; i++) {
         s->tasks[i].told = 0;
+        s->was_plain[i] = !s->tasks[i].past;
         s->was_ready[i] = s->tasks[i].used && s->tasks[i].last == TASK_READY;
     }
     switch (ev->type) {

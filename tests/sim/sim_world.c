@@ -85,6 +85,7 @@ static void names_add(struct sim *s)
         name[4] = (char)('0' + i);
         SIM_CHECK(s, core_pool_add(s->core, name, 5, &index) == 0 && index == i);
         s->pools[i].paused = s->pools[i].broken = false;
+        memset(s->pools[i].turns, 0, sizeof s->pools[i].turns);
         s->pools[i].agent_up = s->pools[i].agent_asked = s->pools[i].defined = false;
     }
     for (uint32_t i = 0; i < SIM_SEMS; i++) {
