@@ -12,16 +12,16 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # without a slash are a folder's own.
 rules='
 proto         ^proto/
-conf          ^conf/|^proto/(err|limits|assert)\.h$
-daemon/core   ^core/|^proto/(err|limits|id|assert)\.h$
-daemon/store  ^store/|^proto/(err|assert)\.h$
-daemon/engine ^engine/|^core/core\.h$|^store/store\.h$|^proto/
-daemon/wire   ^wire/|^engine/body\.h$|^proto/
-daemon/net    ^net/|^engine/engine\.h$|^wire/|^proto/|^conf/
-daemon/pool   ^pool/|^engine/engine\.h$|^wire/|^proto/|^conf/
+conf          ^conf/|^proto/(err|limits|assert)[.]h$
+daemon/core   ^core/|^proto/(err|limits|id|assert)[.]h$
+daemon/store  ^store/|^proto/(err|assert)[.]h$
+daemon/engine ^engine/|^core/core[.]h$|^store/store[.]h$|^proto/
+daemon/wire   ^wire/|^engine/body[.]h$|^proto/
+daemon/net    ^net/|^engine/engine[.]h$|^wire/|^proto/|^conf/
+daemon/pool   ^pool/|^engine/engine[.]h$|^wire/|^proto/|^conf/
 client        ^[^/]+$|^client/|^ganger/|^proto/
 client/cli    ^[^/]+$|^ganger/
-worker        ^worker/|^client/include/ganger/|^ganger/|^proto/(err|limits)\.h$
+worker        ^worker/|^client/include/ganger/|^ganger/|^proto/(err|limits)[.]h$
 '
 # Folder, then how the names of headers begin that it must not include from the system.
 bans='
