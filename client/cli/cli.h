@@ -78,7 +78,7 @@ struct cli {
     int before_dashes; /* how many of them come before "--"; -1: there is none */
     struct ganger *g;
     int64_t deadline_ms; /* by clock_ms(); INT64_MAX: none */
-    bool deaf;           /* nobody reads standard output any more */
+    int deaf;            /* errno of the write to standard output that failed; 0: none did */
 };
 
 /* ---- say.c: standard error and output ---- */
@@ -95,7 +95,8 @@ int say_usage(struct cli *cli, const char *format, ...) __attribute__((format(pr
 /* STATUS as it is, or moved for `exec`. */
 int own_status(const struct cli *cli, int status);
 
-/* Write to standard output; sets cli->deaf when it fails. */
+/* Write to standard output, or flush it; sets cli->deaf when that fails. */
+void print_flush(struct cli *cli);
 void print_bytes(struct cli *cli, const void *data, size_t len);
 
 /* Print what B holds and a newline; frees B. Returns STATUS_DONE or that of being out of memory. */

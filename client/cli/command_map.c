@@ -197,7 +197,7 @@ static bool part_print(struct mapping *m, struct part *part)
         /* On a terminal the bar and the results share the last line. */
         bar_hide();
         item_print(m, part, &item);
-        if (m->cli->deaf || m->broken)
+        if (m->cli->deaf != 0 || m->broken)
             return false;
     }
     if (rc == GANGER_ETIMEDOUT || rc == GANGER_EINTR)
@@ -216,14 +216,13 @@ static void parts_print(struct mapping *m)
     while (i < m->count) {
         if (part_print(m, &m->parts[i]))
             part_drop(m, i);
-        else if (m->cli->unordered && !m->cli->deaf && !m->broken)
+        else if (m->cli->unordered && m->cli->deaf == 0 && !m->broken)
             i++;
         else
             break;
     }
     /* What is printed is to be seen before the next wait. */
-    if (fflush(stdout) != 0)
-        m->cli->deaf = true;
+    print_flush(m->cli);
 }
 
 static void mapping_draw(const struct mapping *m)
@@ -311,8 +310,8 @@ static void mapping_run(struct mapping *m)
             mapping_cancel(m);
             return;
         }
-        if (cli->deaf || clock_ms() >= cli->deadline_ms) {
-            if (!cli->deaf)
+        if (cli->deaf != 0 || clock_ms() >= cli->deadline_ms) {
+            if (cli->deaf == 0)
                 m->status = say_failure(cli, "map", GANGER_ETIMEDOUT);
             mapping_cancel(m);
             return;

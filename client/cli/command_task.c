@@ -4,7 +4,6 @@
 #include "signals.h"
 #include "value.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,7 +56,7 @@ static int wait_all(struct cli *cli, struct ganger_future **futures)
             rest_cancel(cli, futures, i + 1);
             return status;
         }
-        (void)fflush(stdout);
+        print_flush(cli);
     }
     return first;
 }

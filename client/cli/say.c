@@ -3,6 +3,7 @@
 #include "json.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,10 +67,16 @@ int say_usage(struct cli *cli, const char *format, ...)
 
 void print_bytes(struct cli *cli, const void *data, size_t len)
 {
-    if (cli->deaf || len == 0)
+    if (cli->deaf != 0 || len == 0)
         return;
     if (fwrite(data, 1, len, stdout) != len)
-        cli->deaf = true;
+        cli->deaf = errno;
+}
+
+void print_flush(struct cli *cli)
+{
+    if (cli->deaf == 0 && fflush(stdout) != 0)
+        cli->deaf = errno;
 }
 
 int print_line(struct cli *cli, struct buf *b)
@@ -90,13 +97,11 @@ int print_line(struct cli *cli, struct buf *b)
 int print_end(struct cli *cli, int status)
 {
     /* SIGPIPE is ignored, so that tasks can be cancelled first; the status is as if it were not. */
-    bool lost = fflush(stdout) != 0 || ferror(stdout) != 0 || cli->deaf;
-    int error = errno;
-
-    if (!lost)
+    print_flush(cli);
+    if (cli->deaf == 0)
         return status;
-    if (error == EPIPE)
-        return STATUS_SIGNAL + 13;
-    say("standard output: %s", strerror(error));
+    if (cli->deaf == EPIPE)
+        return STATUS_SIGNAL + SIGPIPE;
+    say("standard output: %s", strerror(cli->deaf));
     return own_status(cli, STATUS_TROUBLE);
 }
