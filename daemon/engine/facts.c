@@ -101,7 +101,20 @@ static bool append_cancel(struct engine *e, uint32_t slot, uint64_t id, uint64_t
     d->room_cancel = false;
     e->scratch.len = 0;
     *ret_birth = append(e, RECORD_CANCEL, id, NULL, ROOM_CANCEL, &bytes);
+    d->cancels++;
     return true;
+}
+
+/* What was stuck is not needed any more: a cancel whose task has ended meanwhile. */
+static void unstick(struct engine *e, uint32_t slot)
+{
+    struct durable *d = entry_at(e, slot)->durable;
+    uint32_t *at = &e->stuck;
+
+    while (*at != slot)
+        at = &entry_at(e, *at)->durable->stuck_next;
+    *at = d->stuck_next;
+    d->stuck = false;
 }
 
 static bool append_end(struct engine *e, uint32_t slot, uint64_t id, uint64_t *ret_birth)
@@ -122,6 +135,8 @@ static bool append_end(struct engine *e, uint32_t slot, uint64_t id, uint64_t *r
     d->room_end = false;
     d->end_birth = append(e, RECORD_END, id, x->body, room, &d->end_bytes);
     *ret_birth = d->end_birth;
+    if (d->stuck)
+        unstick(e, slot);
     /* From now on, not when this is durable: a copy of the task behind its end could outlive it. */
     fact_ended(e, slot);
     return true;
@@ -135,6 +150,9 @@ static bool append_forget(struct engine *e, uint64_t id)
     if (e->dropping && store_reserve(e->store, 0, 1) == 0) {
         e->scratch.len = 0;
         (void)append(e, RECORD_FORGET, id, NULL, 0, &bytes);
+        /* It stands behind all else of its task, so it is needed only as long as it stands there.
+         */
+        store_dead(e->store, bytes);
     }
     return true;
 }
@@ -155,23 +173,22 @@ static bool try_append(
 }
 
 /* No room for a fact: its task stays SETTLING, and its child is not read meanwhile. */
-static void stick(struct engine *e, uint32_t slot, enum fact fact)
+static void stick(struct engine *e, uint32_t slot, uint64_t id, enum fact fact)
 {
     struct durable *d = entry_at(e, slot)->durable;
 
-    if (d->stuck) { /* only an end can follow a cancel, and it says more */
-        d->stuck_fact = fact;
-        return;
+    d->stuck_fact = fact; /* only an end can follow a cancel, and it says more */
+    if (!d->stuck) {
+        d->stuck = true;
+        d->stuck_next = e->stuck;
+        e->stuck = slot;
+        report(e, LOG_WARNING, "journal-no-room", "task=%llx", (unsigned long long)id);
     }
-    d->stuck = true;
-    d->stuck_fact = fact;
-    d->stuck_next = e->stuck;
-    e->stuck = slot;
-    d->child = e->result_child;
-    d->gen = e->result_gen;
-    if (d->child != 0)
+    if (d->child == 0 && e->result_child != 0) {
+        d->child = e->result_child;
+        d->gen = e->result_gen;
         e->cfg.pool.read(e->cfg.pool.ctx, d->child, d->gen, false);
-    report(e, LOG_WARNING, "journal-no-room", "task=%llx", (unsigned long long)0 + slot);
+    }
 }
 
 void fact_append(struct engine *e, uint32_t slot, uint64_t id, enum fact fact)
@@ -183,7 +200,7 @@ void fact_append(struct engine *e, uint32_t slot, uint64_t id, enum fact fact)
     else if (try_append(e, slot, id, fact, &p.birth))
         pending_add(e, &p);
     else
-        stick(e, slot, fact);
+        stick(e, slot, id, fact);
 }
 
 void facts_retry(struct engine *e)
@@ -195,17 +212,15 @@ void facts_retry(struct engine *e)
         uint32_t slot = list;
         struct durable *d = entry_at(e, slot)->durable;
         struct core_task_info t;
-        uint32_t child = d->child, gen = d->gen;
 
         list = d->stuck_next;
         d->stuck = false;
         (void)core_slot_info(e->core, slot, &t);
-        e->result_child = child;
-        e->result_gen = gen;
         fact_append(e, slot, t.id, d->stuck_fact);
-        e->result_child = 0;
-        if (!d->stuck && child != 0)
-            e->cfg.pool.read(e->cfg.pool.ctx, child, gen, true);
+        if (d->stuck || d->child == 0)
+            continue;
+        e->cfg.pool.read(e->cfg.pool.ctx, d->child, d->gen, true);
+        d->child = 0;
     }
 }
 
@@ -303,6 +318,8 @@ void fact_ended(struct engine *e, uint32_t slot)
     if (d->attempt_birth != 0)
         store_dead(e->store, d->attempt_bytes);
     d->task_birth = d->attempt_birth = 0;
+    for (; d->cancels > 0; d->cancels--)
+        store_dead(e->store, 0);
     if (d->room_attempt)
         store_unreserve(e->store, ROOM_ATTEMPT, 1);
     if (d->room_cancel)
@@ -327,26 +344,40 @@ void durable_free(struct engine *e, uint32_t slot)
     x->durable = NULL;
 }
 
-int fact_semaphore(
-    struct engine *e, uint32_t sem, uint32_t permits, session_id session, uint64_t req)
+/* Room for scratch, then the semaphore that NAME says: what is refused makes no semaphore. */
+static int semaphore_admit(struct engine *e, struct slice name, uint32_t *ret_sem)
 {
-    const char *name = core_sem_name(e->core, sem);
-    struct engine_sem *s = &e->sems[sem];
+    int rc = store_reserve(e->store, e->scratch.len, 1);
+
+    if (rc < 0)
+        return rc;
+    rc = core_sem_add(e->core, (const char *)name.data, name.len, ret_sem);
+    if (rc == 0)
+        rc = sems_reserve(e, *ret_sem);
+    if (rc < 0)
+        store_unreserve(e->store, e->scratch.len, 1);
+    return rc;
+}
+
+int fact_semaphore(struct engine *e, struct slice name, uint32_t permits, session_id session,
+    uint64_t req, uint32_t *ret_sem)
+{
     struct pending p = { .id = session, .req = req };
-    uint32_t old = s->birth == 0 ? UINT32_MAX : s->bytes;
+    struct engine_sem *s;
     int rc;
 
     e->scratch.len = 0;
     write_array(&e->scratch, 2);
-    write_str(&e->scratch, name, __builtin_strlen(name));
+    write_str(&e->scratch, (const char *)name.data, name.len);
     write_uint(&e->scratch, permits);
-    rc = store_reserve(e->store, e->scratch.len, 1);
+    rc = e->scratch.failed != 0 ? e->scratch.failed : semaphore_admit(e, name, ret_sem);
     if (rc < 0)
         return rc;
+    s = &e->sems[*ret_sem];
+    if (s->birth != 0)
+        store_dead(e->store, s->bytes);
     s->birth = p.birth = append(e, RECORD_SEM, 0, NULL, e->scratch.len, &s->bytes);
     s->by_hand = true;
-    if (old != UINT32_MAX)
-        store_dead(e->store, old);
     pending_add(e, &p);
     return 0;
 }

@@ -45,6 +45,7 @@ struct durable {
     uint64_t task_birth, attempt_birth, end_birth;
     uint32_t task_bytes, attempt_bytes, end_bytes; /* of the live records */
     uint32_t room_task;                            /* set aside for the task's own record */
+    uint32_t cancels;                              /* live records of cancels, which are empty */
     bool room_end, room_attempt, room_cancel;      /* still set aside */
     bool stuck;                                    /* its next fact waits for room */
     enum fact stuck_fact;
@@ -157,9 +158,10 @@ void facts_synced(void *ctx, uint64_t last_birth);
 void facts_failed(void *ctx, uint64_t first, uint64_t last, int code, const char *text);
 bool facts_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth);
 void fact_ended(struct engine *e, uint32_t slot); /* its call's records are dead */
-/* Make a limit set by hand durable; the reply to REQ goes out when it is. */
-int fact_semaphore(
-    struct engine *e, uint32_t sem, uint32_t permits, session_id session, uint64_t req);
+/* Make a limit set by hand durable, and the semaphore if it is new; the reply to REQ goes out when
+ * it is. */
+int fact_semaphore(struct engine *e, struct slice name, uint32_t permits, session_id session,
+    uint64_t req, uint32_t *ret_sem);
 void facts_notify(void *ctx); /* sync thread */
 void durable_free(struct engine *e, uint32_t slot);
 

@@ -98,24 +98,14 @@ free_all:
     return no_memory(p);
 }
 
-static int replay_end(struct replay *p, const struct store_record *r)
+/* The end as this task's record, and its outcome in the place of the call. */
+static int end_keep(struct replay *p, const struct store_record *r, struct slice outcome)
 {
     struct engine *e = p->e;
-    struct core_spec spec;
-    struct event ev;
     struct core_task_info t;
-    struct slice outcome;
     struct entry *x;
-    int rc = record_read_end(e, r, &ev, &spec, &outcome);
 
-    if (rc == 0 && core_task_info(e->core, r->key, &t) < 0)
-        rc = replay_ended(p, r->key, &spec);
-    if (rc < 0)
-        return rc;
-    if (core_task_info(e->core, r->key, &t) < 0 || step(e, &ev) < 0) {
-        store_dead(e->store, r->data_bytes);
-        return 0;
-    }
+    (void)core_task_info(e->core, r->key, &t);
     x = entry_at(e, t.slot);
     body_unref(x->body);
     x->body = outcome.len == 0 ? NULL : body_new(outcome.data, (uint32_t)outcome.len);
@@ -127,6 +117,37 @@ static int replay_end(struct replay *p, const struct store_record *r)
         store_unreserve(e->store, ROOM_END, 1);
     x->durable->room_end = false;
     return 0;
+}
+
+/*
+ * A result whose time is over is forgotten at once: the journal holds what was forgotten long ago
+ * until its segment is reused, and all of that together is far more than was ever known at once.
+ */
+static int replay_end(struct replay *p, const struct store_record *r)
+{
+    struct engine *e = p->e;
+    struct core_spec spec;
+    struct event ev;
+    struct core_task_info t;
+    struct slice outcome;
+    int rc = record_read_end(e, r, &ev, &spec, &outcome);
+    bool over = rc == 0 && ev.time_us <= e->now_us;
+    bool known = core_task_info(e->core, r->key, &t) == 0;
+
+    if (rc == 0 && !known && !over) {
+        rc = replay_ended(p, r->key, &spec);
+        known = rc == 0;
+    }
+    if (rc < 0)
+        return rc;
+    if (!known || step(e, &ev) < 0) {
+        store_dead(e->store, r->data_bytes);
+        return 0;
+    }
+    rc = end_keep(p, r, outcome);
+    if (rc == 0 && over)
+        (void)step(e, &(struct event){ .type = EVENT_REPLAY_FORGET, .id = r->key });
+    return rc;
 }
 
 static int replay_semaphore(struct replay *p, const struct store_record *r)
@@ -168,10 +189,24 @@ static int replay_epoch(struct replay *p, const struct store_record *r)
     return 0;
 }
 
-static int replay_mark(struct replay *p, const struct store_record *r, enum event_type type)
+/* Live until its task ends, like the records that it stands among. */
+static int replay_cancel(struct replay *p, const struct store_record *r)
+{
+    struct engine *e = p->e;
+    struct core_task_info t;
+
+    if (step(e, &(struct event){ .type = EVENT_REPLAY_CANCEL, .id = r->key }) < 0 ||
+        core_task_info(e->core, r->key, &t) < 0)
+        store_dead(e->store, r->data_bytes);
+    else
+        entry_at(e, t.slot)->durable->cancels++;
+    return 0;
+}
+
+static int replay_forget(struct replay *p, const struct store_record *r)
 {
     store_dead(p->e->store, r->data_bytes);
-    (void)step(p->e, &(struct event){ .type = type, .id = r->key });
+    (void)step(p->e, &(struct event){ .type = EVENT_REPLAY_FORGET, .id = r->key });
     return 0;
 }
 
@@ -190,11 +225,11 @@ static int visit(void *ctx, const struct store_record *r)
     case RECORD_ATTEMPT:
         return replay_attempt(p, r);
     case RECORD_CANCEL:
-        return replay_mark(p, r, EVENT_REPLAY_CANCEL);
+        return replay_cancel(p, r);
     case RECORD_END:
         return replay_end(p, r);
     case RECORD_FORGET:
-        return replay_mark(p, r, EVENT_REPLAY_FORGET);
+        return replay_forget(p, r);
     case RECORD_SEM:
         return replay_semaphore(p, r);
     case RECORD_SEAL:

@@ -184,11 +184,11 @@ static int verb_sem_set(struct request *r, struct out *value)
             GANGER_PERMITS_MAX);
         return GANGER_ERANGE;
     }
-    rc = core_sem_add(r->e->core, (const char *)m->name.data, m->name.len, &sem);
-    if (rc == 0)
-        rc = sems_reserve(r->e, sem);
-    if (rc == 0)
-        rc = fact_semaphore(r->e, sem, (uint32_t)m->number, r->session, m->req);
+    if (memchr(m->name.data, '\0', m->name.len) != NULL) {
+        (void)snprintf(r->text, sizeof r->text, "the name of a semaphore has no NUL in it");
+        return GANGER_EINVAL;
+    }
+    rc = fact_semaphore(r->e, m->name, (uint32_t)m->number, r->session, m->req, &sem);
     if (rc < 0)
         return rc;
     r->answered = true;

@@ -58,6 +58,7 @@ struct bench {
     char dir[64];
     struct store_config store;
     bool on_disk;
+    uint64_t tasks_max; /* 0: many */
     char err[512];
 };
 
@@ -214,7 +215,7 @@ static void on_news(void *ctx)
 
 static int bench_open(void)
 {
-    struct engine_config c = { .tasks_max = 1000000,
+    struct engine_config c = { .tasks_max = bench.tasks_max == 0 ? 1000000 : bench.tasks_max,
         .grace_ms = 5000,
         .orphan_retention_ms = 60000,
         .net = { NULL, on_accepted, on_refused, on_ended, on_progress, on_reply },

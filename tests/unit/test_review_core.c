@@ -1,0 +1,166 @@
+/* The core in corners that clients and workers can lead it to. */
+#include "core/core.h"
+#include "tests/support/test_main.h"
+
+#define SESSION ((UINT64_C(1) << 32) | 1)
+#define TASKS   40u
+#define WAITS   1000u
+
+static struct core *core;
+static struct core_spec spec;
+static uint64_t now = 1;
+static uint32_t child, gen;
+
+static int step(const struct event *ev)
+{
+    return core_step(core, now, ev);
+}
+
+static const struct effect *effect_of(enum effect_type type)
+{
+    size_t count;
+    const struct effect *effects = core_effects(core, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        if (effects[i].type == type)
+            return &effects[i];
+    }
+    return NULL;
+}
+
+static size_t effects_of(enum effect_type type)
+{
+    size_t count, n = 0;
+    const struct effect *effects = core_effects(core, &count);
+
+    for (size_t i = 0; i < count; i++)
+        n += effects[i].type == type;
+    return n;
+}
+
+/* A pool with one child that is ready. */
+static int setup(void **state)
+{
+    struct core_config config = { .epoch = 1, .tasks_max = 5000, .grace_us = 1000000 };
+    struct core_pool_settings s = { .processes = 1,
+        .early_deaths = 3,
+        .backlog = 10000,
+        .backlog_bytes = 1 << 20,
+        .init_timeout_us = 1000000,
+        .early_backoff_us = 1000 };
+    uint32_t pool;
+
+    (void)state;
+    core = core_new(&config);
+    if (core == NULL || core_pool_add(core, "p", 1, &pool) < 0)
+        return -1;
+    spec = (struct core_spec){ .pool = pool, .attempts_max = 1, .priority = 128 };
+    (void)step(&(struct event){ .type = EVENT_START });
+    (void)step(&(struct event){ .type = EVENT_SESSION_OPEN, .session = SESSION });
+    (void)step(&(struct event){ .type = EVENT_POOL_DEFINE, .index = pool, .settings = &s });
+    (void)step(&(struct event){ .type = EVENT_AGENT_UP, .index = pool });
+    child = effect_of(EFFECT_SPAWN)->child;
+    gen = effect_of(EFFECT_SPAWN)->gen;
+    return step(&(struct event){ .type = EVENT_CHILD_READY, .child = child, .gen = gen });
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    core_check(core);
+    core_free(core);
+    return 0;
+}
+
+static uint64_t submit(void)
+{
+    uint32_t slot = 0;
+    struct core_task_info t;
+
+    assert_int_equal(
+        step(&(struct event){
+            .type = EVENT_SUBMIT, .session = SESSION, .req = 1, .spec = &spec, .ret_slot = &slot }),
+        0);
+    assert_int_equal(core_slot_info(core, slot, &t), 0);
+    return t.id;
+}
+
+static void turn(uint64_t pass_us)
+{
+    now += pass_us;
+    assert_int_equal(step(&(struct event){ .type = EVENT_TURN }), 0);
+}
+
+static void result(uint32_t seq)
+{
+    now += 1;
+    assert_int_equal(
+        step(&(struct event){
+            .type = EVENT_CHILD_RESULT, .child = child, .gen = gen, .seq = seq, .number = 1 }),
+        0);
+}
+
+/* So quick a pool that the child gets many hands at once; returns the number of its next hand. */
+static uint32_t warm_up(void)
+{
+    uint32_t seq = 0;
+
+    for (; seq < 20; seq++) {
+        (void)submit();
+        turn(0);
+        result(seq);
+    }
+    return seq;
+}
+
+static void cancel_begun(uint64_t id, uint32_t begun)
+{
+    const struct effect *e;
+    uint32_t keep;
+
+    assert_int_equal(
+        step(&(struct event){ .type = EVENT_CANCEL, .session = SESSION, .req = 2, .id = id }), 0);
+    e = effect_of(EFFECT_TAKE_BACK);
+    assert_non_null(e);
+    keep = e->seq;
+    (void)step(&(struct event){
+        .type = EVENT_CHILD_TAKEN, .child = child, .gen = gen, .seq = begun, .number = keep });
+}
+
+/* A worker can raise `begun` at will, and clients can wait for a task as often as they like. */
+static void test_review_death_that_ends_many_awaited_tasks_tells_all(void **state)
+{
+    struct event died = { .type = EVENT_CHILD_EXITED,
+        .cause = { .code = -GANGER_EDIED, .signal = 9 },
+        .group_empty = true };
+    uint32_t first = warm_up();
+    uint64_t id[TASKS];
+
+    (void)state;
+    for (uint32_t i = 0; i < TASKS; i++) {
+        id[i] = submit();
+        for (uint32_t n = 0; n < WAITS; n++)
+            assert_int_equal(step(&(struct event){
+                                 .type = EVENT_WAIT, .session = SESSION, .req = n, .id = id[i] }),
+                0);
+    }
+    turn(0);
+    assert_int_equal(effects_of(EFFECT_HAND), TASKS);
+    for (uint32_t i = 0; i + 1 < TASKS; i++)
+        cancel_begun(id[i], first + TASKS);
+    died.child = child;
+    died.gen = gen;
+    died.seq = first + TASKS;
+    assert_int_equal(step(&died), 0);
+    assert_int_equal(effects_of(EFFECT_ENDED), TASKS * WAITS);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_review_death_that_ends_many_awaited_tasks_tells_all, setup, teardown),
+    };
+
+    return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+}
