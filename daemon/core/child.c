@@ -277,10 +277,20 @@ static int result(struct core *c, uint32_t child, const struct event *ev)
     return 0;
 }
 
+static int returned(struct core *c, uint32_t child, const struct event *ev)
+{
+    int rc = hand_returned(c, child, ev);
+
+    if (rc < 0)
+        return rc;
+    child_list(c, child);
+    child_retire_if_idle(c, child);
+    return 0;
+}
+
 int child_event(struct core *c, const struct event *ev)
 {
     uint32_t child = child_find(c, ev->child, ev->gen);
-    int rc;
 
     if (child == 0) {
         c->totals.stale++;
@@ -292,10 +302,7 @@ int child_event(struct core *c, const struct event *ev)
     case EVENT_CHILD_RESULT:
         return result(c, child, ev);
     case EVENT_CHILD_RETURNED:
-        rc = hand_returned(c, child, ev);
-        child_list(c, child);
-        child_retire_if_idle(c, child);
-        return rc;
+        return returned(c, child, ev);
     case EVENT_CHILD_TAKEN:
         return hand_taken(c, child, ev);
     case EVENT_LINK_CLOSED:

@@ -7,7 +7,7 @@ static bool proc_over(const struct sim *s, const struct proc *p)
 {
     if (p->alive || p->group)
         return false;
-    return p->old || (p->exit_told && p->group_told) || proc_written_off(s, p) || p->orphan;
+    return p->old || (p->exit_told && p->group_told) || proc_written_off(s, p);
 }
 
 static struct proc *proc_new(struct sim *s)
