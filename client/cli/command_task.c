@@ -69,7 +69,7 @@ int command_wait(struct cli *cli)
 
     if (status != 0)
         return status;
-    futures = calloc((size_t)cli->arg_count, sizeof futures[0]);
+    futures = calloc((size_t)cli->arg_count, sizeof(struct ganger_future *));
     if (futures == NULL)
         rc = GANGER_ENOMEM;
     for (int i = 0; i < cli->arg_count && rc == 0; i++)

@@ -21,7 +21,7 @@ static int value_parse(struct parser *p, unsigned depth);
 
 static void space_skip(struct parser *p)
 {
-    while (p->at < p->end && memchr(" \t\r\n", *p->at, 4) != NULL)
+    while (p->at < p->end && (*p->at == ' ' || *p->at == '\t' || *p->at == '\r' || *p->at == '\n'))
         p->at++;
 }
 

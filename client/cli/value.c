@@ -217,7 +217,10 @@ bool value_find(struct reader r, const char *key, struct reader *ret_at)
             *ret_at = at;
             return true;
         }
-        if (value_skip(&r) < 0 || value_skip(&r) < 0)
+        /* The key, then its value. */
+        if (value_skip(&r) < 0)
+            return false;
+        if (value_skip(&r) < 0)
             return false;
     }
     return false;
