@@ -6,6 +6,9 @@
 
 /* First wait after a worker died before its first task; doubles. */
 #define EARLY_BACKOFF_MS 100u
+/* A child ends itself when its initializer takes too long, and says so; this is for one that
+ * cannot. */
+#define INIT_MARGIN_MS 5000u
 
 static const char *kind_of(const struct conf_pool *p)
 {
@@ -37,7 +40,7 @@ static int define_pool(struct gangerd *d, const struct conf_pool *p)
         .backlog_bytes = p->backlog_bytes,
         .max_tasks_per_child = p->max_tasks_per_child,
         .early_deaths = p->early_deaths,
-        .init_timeout_ms = p->init_timeout_ms,
+        .init_timeout_ms = p->init_timeout_ms + INIT_MARGIN_MS,
         .early_backoff_ms = EARLY_BACKOFF_MS,
         .defaults = defaults_of(p),
         .durable = p->durable };
