@@ -42,7 +42,14 @@ struct swarm {
     uint32_t children; /* most of a pool */
 };
 
-enum profile { PROFILE_MIXED, PROFILE_FAST, PROFILE_NEEDS, PROFILE_DEATHS, PROFILE_CRASH, PROFILES };
+enum profile {
+    PROFILE_MIXED,
+    PROFILE_FAST,
+    PROFILE_NEEDS,
+    PROFILE_DEATHS,
+    PROFILE_CRASH,
+    PROFILES
+};
 
 struct options {
     uint64_t seed_first, seed_last;
@@ -88,14 +95,14 @@ struct proc {
     bool orphan;             /* its agent is gone */
     bool unkillable;
     uint32_t child, gen, pool;
-    uint32_t granted;     /* hands that the core gave */
-    uint32_t given;       /* of them arrived */
-    uint32_t next;        /* next hand to look at */
+    uint32_t granted;      /* hands that the core gave */
+    uint32_t given;        /* of them arrived */
+    uint32_t next;         /* next hand to look at */
     uint32_t begun, limit; /* the shared words */
-    uint32_t unsent;      /* first hand whose result was not sent */
-    uint32_t dropped;     /* not yet reported */
-    uint32_t running;     /* hand number + 1, 0: none */
-    uint32_t stop_seq;    /* asked to stop: number + 1 */
+    uint32_t unsent;       /* first hand whose result was not sent */
+    uint32_t dropped;      /* not yet reported */
+    uint32_t running;      /* hand number + 1, 0: none */
+    uint32_t stop_seq;     /* asked to stop: number + 1 */
     bool kill_asked, retire_asked;
     bool eof_sent, eof_told, exit_due, exit_told, exit_silent, group_due, group_told, link_silent;
     bool garbage_told;
@@ -128,8 +135,8 @@ enum expect { EXPECT_NOTHING, EXPECT_END, EXPECT_RETRY };
 struct mtask {
     bool used, durable, submit_synced, cancel, cancel_synced, outcome, end_synced, ended;
     bool cancel_before; /* as it was before this step */
-    bool accept_due; /* somebody is to be told that it is accepted */
-    bool past;       /* was handed, retried or replayed: its place in the order is its own */
+    bool accept_due;    /* somebody is to be told that it is accepted */
+    bool past;          /* was handed, retried or replayed: its place in the order is its own */
     bool wall;
     uint64_t id;
     uint32_t slot;
@@ -190,7 +197,7 @@ struct sim {
     uint32_t session_gen;
     struct mpool pools[SIM_POOLS];
     uint32_t sem_limit[SIM_SEMS], sem_wanted[SIM_SEMS]; /* as the core was told; by the operator */
-    uint32_t sem_granted[SIM_SEMS]; /* by the model */
+    uint32_t sem_granted[SIM_SEMS];                     /* by the model */
     struct proc *procs;
     struct mtask tasks[SIM_TASKS];
     uint32_t task_count; /* used ones lie below it */
@@ -220,12 +227,10 @@ struct sim {
 _Noreturn void sim_fail(const struct sim *s, const char *file, int line, const char *expr);
 _Noreturn void sim_fail_task(
     const struct sim *s, const char *file, int line, const char *expr, const struct mtask *t);
-#define SIM_CHECK(s, cond)                                                                         \
-    ((cond) ? (void)0 : sim_fail((s), __FILE__, __LINE__, #cond))
+#define SIM_CHECK(s, cond) ((cond) ? (void)0 : sim_fail((s), __FILE__, __LINE__, #cond))
 #define SIM_CHECK_TASK(s, t, cond)                                                                 \
     ((cond) ? (void)0 : sim_fail_task((s), __FILE__, __LINE__, #cond, (t)))
-void sim_trace(const struct sim *s, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void sim_trace(const struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- sim_world.c ---- */
 uint64_t sim_random(struct sim *s);
@@ -233,7 +238,8 @@ uint64_t sim_random(struct sim *s);
 uint32_t sim_below(struct sim *s, uint32_t below);
 /* True PERCENT times of a hundred. */
 bool sim_chance(struct sim *s, uint32_t percent);
-/* One step of the core, its effects carried out, everything compared. Returns what the core said. */
+/* One step of the core, its effects carried out, everything compared. Returns what the core said.
+ */
 int sim_step(struct sim *s, struct event *ev);
 int sim_step_simple(struct sim *s, enum event_type type, uint32_t index, uint64_t number);
 void sim_turn(struct sim *s);
@@ -260,7 +266,8 @@ void client_drop(struct sim *s);
 void client_room(struct sim *s);
 void client_open(struct sim *s);
 void client_gone(struct sim *s);
-struct mwait *wait_add(struct sim *s, enum wait_kind kind, uint64_t session, uint64_t req, uint64_t id);
+struct mwait *wait_add(
+    struct sim *s, enum wait_kind kind, uint64_t session, uint64_t req, uint64_t id);
 struct mwait *wait_find(
     struct sim *s, enum wait_kind kind, uint64_t session, uint64_t req, uint64_t id);
 void waits_compact(struct sim *s);

@@ -238,7 +238,8 @@ void attempt_stop(struct sim *s, const struct effect *e)
 
     SIM_CHECK(s, t != NULL && p != NULL && !t->stop_told);
     SIM_CHECK_TASK(s, t, t->cancel || over_limit(s, t));
-    SIM_CHECK_TASK(s, t, p->begun == t->seq + 1 && p->limit == t->seq + 1 && p->granted >= p->limit);
+    SIM_CHECK_TASK(
+        s, t, p->begun == t->seq + 1 && p->limit == t->seq + 1 && p->granted >= p->limit);
     t->stop_told = true;
     t->stop_us = s->now;
 }

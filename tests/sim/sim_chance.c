@@ -111,7 +111,8 @@ static uint32_t choices(const struct sim *s, struct choice *c)
 {
     const struct swarm *w = &s->swarm;
     const struct choice all[] = { { 14, client_submit }, { 26, proc_act }, { 20, link_act },
-        { 6, agent_act }, { 2, client_open }, { s->record_told < s->record_count ? 9 : 0, act_sync },
+        { 6, agent_act }, { 2, client_open },
+        { s->record_told < s->record_count ? 9 : 0, act_sync },
         { w->cancels ? 3 : 0, client_cancel }, { w->waits ? 2 : 0, client_wait },
         { w->waits ? 1 : 0, client_unwait }, { 1, client_drop }, { w->rooms ? 2 : 0, client_room },
         { w->sessions ? 1 : 0, client_gone }, { w->store_fails && w->durable ? 1 : 0, store_fail },
@@ -201,7 +202,8 @@ static bool calm_round(struct sim *s)
 
         if (!p->used || p->old)
             continue;
-        busy |= p->alive && (p->running != 0 || p->next < p->given || p->command_count > 0);
+        busy |= p->alive && !p->kill_asked &&
+                (p->running != 0 || p->next < p->given || p->command_count > 0);
         for (uint32_t n = 0; n < 4; n++)
             proc_do(s, p);
         link_deliver(s, p, UINT32_MAX);

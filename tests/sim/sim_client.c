@@ -9,12 +9,9 @@ struct mwait *wait_add(
 
     SIM_CHECK(s, s->wait_count < SIM_WAITS);
     w = &s->waits[s->wait_count++];
-    *w = (struct mwait){ .used = true,
-        .kind = kind,
-        .session = session,
-        .req = req,
-        .id = id,
-        .order = s->order++ };
+    *w = (struct mwait){
+        .used = true, .kind = kind, .session = session, .req = req, .id = id, .order = s->order++
+    };
     return w;
 }
 
@@ -181,7 +178,7 @@ static void refusal_check(struct sim *s, const struct core_spec *spec, int rc, u
     bool durable = (spec->flags & CORE_TASK_DURABLE) != 0;
     bool full = tasks >= p->settings.backlog ||
                 bytes + spec->call_bytes > p->settings.backlog_bytes || known >= SIM_TASKS;
-    int expected = s->drain              ? GANGER_EDRAIN
+    int expected = s->drain                ? GANGER_EDRAIN
                    : p->broken && !durable ? GANGER_EBROKEN
                    : full                  ? GANGER_EFULL
                                            : 0;

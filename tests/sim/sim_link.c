@@ -141,8 +141,7 @@ static void report_exit(struct sim *s, struct proc *p)
     /* The link is read to its end first; whether the end itself was seen is up to chance. */
     while (p->link_count > 1)
         link_deliver(s, p, 1);
-    if (p->link_count == 1 &&
-        (p->link[p->link_head].kind != WORD_EOF || sim_chance(s, 50)))
+    if (p->link_count == 1 && (p->link[p->link_head].kind != WORD_EOF || sim_chance(s, 50)))
         link_deliver(s, p, 1);
     p->link_count = 0;
     ev.seq = proc_freeze(p);

@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define JOBS_MAX      64
-#define SEED_SECONDS  60 /* a seed that takes longer hangs */
+#define JOBS_MAX     64
+#define SEED_SECONDS 60 /* a seed that takes longer hangs */
 
 static uint64_t running_seed;
 static uint32_t running_steps;
@@ -42,14 +42,16 @@ _Noreturn void sim_fail_task(
         (unsigned long long)s->seed, profile_name(s->profile), (unsigned long long)s->steps,
         s->event == NULL ? -1 : (int)s->event->type, (unsigned long long)s->now, expr, file, line);
     if (t != NULL) {
-        (void)fprintf(stderr, "  task %llx last %s in hand %d child %u.%u #%u attempts %u cancel %d\n",
+        (void)fprintf(stderr,
+            "  task %llx last %s in hand %d child %u.%u #%u attempts %u cancel %d\n",
             (unsigned long long)t->id, core_task_state_name(t->last), t->in_hand, t->child, t->gen,
             t->seq, t->attempts, t->cancel);
         if (core_why(s->core, t->id, &why) == 0)
             (void)fprintf(stderr, "  why: %d, workers %u ready %u busy\n", why.reason,
                 why.workers_ready, why.workers_busy);
         if (core_slot_info(s->core, t->slot, &info) == 0)
-            (void)fprintf(stderr, "  core: %llx %s child %u.%u #%u attempts %u crashes %u code %d\n",
+            (void)fprintf(stderr,
+                "  core: %llx %s child %u.%u #%u attempts %u crashes %u code %d\n",
                 (unsigned long long)info.id, core_task_state_name(info.state), info.child, info.gen,
                 info.seq, info.attempts, info.crashes, info.code);
     }
@@ -84,7 +86,8 @@ static void on_signal(int number)
     _exit(1);
 }
 
-static void run_seeds(const struct options *o, struct coverage *coverage, uint64_t first, uint32_t by)
+static void run_seeds(
+    const struct options *o, struct coverage *coverage, uint64_t first, uint32_t by)
 {
     (void)signal(SIGALRM, on_signal);
     (void)signal(SIGFPE, on_signal);
@@ -132,10 +135,11 @@ static int run_jobs(const struct options *o, struct coverage *shared)
 
 static int usage(void)
 {
-    (void)fputs("usage: sim_core [--seed N | --seeds A..B] [--steps M] [--jobs N] [--profile NAME]\n"
-                "                [--check-every K] [--coverage] [--trace]\n"
-                "profiles: mixed fast needs deaths crash; without one the seed chooses\n"
-                "--coverage: it is an error when a legal state move never occurred\n",
+    (void)fputs(
+        "usage: sim_core [--seed N | --seeds A..B] [--steps M] [--jobs N] [--profile NAME]\n"
+        "                [--check-every K] [--coverage] [--trace]\n"
+        "profiles: mixed fast needs deaths crash; without one the seed chooses\n"
+        "--coverage: it is an error when a legal state move never occurred\n",
         stderr);
     return 2;
 }
@@ -209,18 +213,15 @@ static int report(const struct options *o, const struct coverage *sum)
 
 int main(int argc, char **argv)
 {
-    struct options o = { .seed_first = 1,
-        .seed_last = 100,
-        .steps = 2000,
-        .jobs = 1,
-        .check_every = 1,
-        .profile = -1 };
+    struct options o = {
+        .seed_first = 1, .seed_last = 100, .steps = 2000, .jobs = 1, .check_every = 1, .profile = -1
+    };
     struct coverage *shared, sum = { 0 };
 
     if (options_read(argc, argv, &o) != 0)
         return 2;
-    shared = mmap(NULL, o.jobs * sizeof *shared, PROT_READ | PROT_WRITE,
-        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    shared = mmap(
+        NULL, o.jobs * sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return 2;
     if (run_jobs(&o, shared) != 0)

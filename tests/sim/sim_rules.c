@@ -71,7 +71,20 @@ static unsigned priority_index(const struct mtask *t)
     return t->spec.priority == 10 ? 0 : t->spec.priority == 128 ? 1 : 2;
 }
 
-/* Lanes that have a task to hand; one of a task with needs counts as empty, since it may park. */
+static bool handed_now(const struct sim *s, const struct mtask *t)
+{
+    for (uint32_t i = 0; i < s->handed_count; i++) {
+        if (s->handed[i] == t->id)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Lanes that have a task to hand all the time. One with a task that has needs counts as empty,
+ * since that one may park, and so does one that lost a task in this step: it may have been its
+ * last.
+ */
 static void lanes_look(const struct sim *s, bool waits[SIM_POOLS][3][4])
 {
     for (uint32_t i = 0; i < s->task_count; i++) {
@@ -83,7 +96,8 @@ static void lanes_look(const struct sim *s, bool waits[SIM_POOLS][3][4])
     for (uint32_t i = 0; i < s->task_count; i++) {
         const struct mtask *t = &s->tasks[i];
 
-        if (t->used && t->spec.need_count != 0 && t->last < TASK_SETTLING)
+        if ((t->used && t->spec.need_count != 0 && t->last < TASK_SETTLING) ||
+            (s->was_ready[i] && t->last != TASK_READY && !handed_now(s, t)))
             waits[t->spec.pool][priority_index(t)][t->spec.uid] = false;
     }
 }
@@ -295,7 +309,8 @@ static void why_check(struct sim *s, const struct mtask *t)
         why_ready(s, t, &w);
     else if (t->last == TASK_DELAYED)
         SIM_CHECK_TASK(s, t,
-            w.reason == WHY_DELAY || w.reason == WHY_BACKOFF || (w.reason == WHY_GRACE && s->grace));
+            w.reason == WHY_DELAY || w.reason == WHY_BACKOFF ||
+                (w.reason == WHY_GRACE && s->grace));
     else
         SIM_CHECK_TASK(s, t, w.reason == plain_reasons[t->last]);
 }

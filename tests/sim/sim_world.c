@@ -33,6 +33,7 @@ int sim_step(struct sim *s, struct event *ev)
     s->coverage->steps++;
     s->coverage->events[ev->type]++;
     s->event = ev;
+    sim_trace(s, "event %d", ev->type);
     model_before(s, ev);
     rc = core_step(s->core, s->now, ev);
     effects = core_effects(s->core, &count);
