@@ -182,6 +182,9 @@ static void stick(struct engine *e, uint32_t slot, uint64_t id, enum fact fact)
         d->stuck = true;
         d->stuck_next = e->stuck;
         e->stuck = slot;
+    }
+    if (!d->stuck_told) { /* it is tried again each turn */
+        d->stuck_told = true;
         report(e, LOG_WARNING, "journal-no-room", "task=%llx", (unsigned long long)id);
     }
     if (d->child == 0 && e->result_child != 0) {
@@ -217,6 +220,8 @@ void facts_retry(struct engine *e)
         d->stuck = false;
         (void)core_slot_info(e->core, slot, &t);
         fact_append(e, slot, t.id, d->stuck_fact);
+        if (!d->stuck)
+            d->stuck_told = false;
         if (d->stuck || d->child == 0)
             continue;
         e->cfg.pool.read(e->cfg.pool.ctx, d->child, d->gen, true);

@@ -48,6 +48,7 @@ struct durable {
     uint32_t cancels;                              /* live records of cancels, which are empty */
     bool room_end, room_attempt, room_cancel;      /* still set aside */
     bool stuck;                                    /* its next fact waits for room */
+    bool stuck_told;                               /* ... and the operator knows */
     enum fact stuck_fact;
     uint32_t child, gen; /* whose link is not read meanwhile, 0 if none */
     uint32_t stuck_next; /* slot */

@@ -325,6 +325,17 @@ static void link_write(struct child *c)
     }
 }
 
+/*
+ * What was received before a pause and not looked at. Nothing else would bring it up: a child that
+ * waits for its next task writes no more.
+ */
+static void kept_read(struct child *c)
+{
+    if (c->watch == NULL || c->held || c->garbage || c->in.len == 0 || c->in.need != 0)
+        return;
+    (void)child_input(c, inbox_kept(&c->in, c->agent->pool->shared));
+}
+
 void child_flush(struct child *c)
 {
     struct pool *pool = c->agent->pool;
@@ -342,6 +353,7 @@ void child_flush(struct child *c)
             end_drain(c);
         return;
     }
+    kept_read(c);
     if (c->watch != NULL)
         link_write(c);
     child_watch(c);
