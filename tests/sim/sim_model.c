@@ -309,7 +309,7 @@ void model_effect(struct sim *s, const struct effect *e)
     case EFFECT_TYPES:
         break;
     }
-    SIM_CHECK(s, !"an effect that does not exist");
+    SIM_CHECK(s, e->type < EFFECT_TYPES); /* an effect that does not exist */
 }
 
 /* ---- after the step ---- */
