@@ -76,6 +76,10 @@ static int hello_send(struct ganger *g, int fd)
         return fail_plain(g, GANGER_ENOMEM);
     /* A new socket has room for so little; if it has not, something else is wrong with it. */
     sent = send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    /* A daemon that is full refuses at once: its reason is there to be read, behind which it ends.
+     */
+    if (sent < 0 && (errno == EPIPE || errno == ECONNRESET))
+        sent = (ssize_t)out.len;
     if (sent < 0 || (size_t)sent != out.len) {
         out_done(&out);
         return fail(g, GANGER_ECONN, "send the hello to %s: %s", g->path,
