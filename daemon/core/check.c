@@ -36,7 +36,8 @@ static void check_task(const struct core *c, uint32_t slot)
 
     GANGER_ASSERT(ids_find(c, t->id) == slot);
     GANGER_ASSERT(((t->marks & MARK_PERMITS) != 0) == (in_hand && task_has_needs(c, t)));
-    GANGER_ASSERT((t->parked != 0) == (t->state == TASK_BLOCKED));
+    GANGER_ASSERT(t->parked != 0 || t->state != TASK_BLOCKED);
+    GANGER_ASSERT(t->parked == 0 || t->state == TASK_BLOCKED || t->state == TASK_READY);
     if (in_hand)
         check_hand(c, slot, t);
     if (state_is_end(t->state)) {
@@ -68,7 +69,7 @@ static void check_counts(const struct core *c)
 static void check_pool_counts(const struct core *c, uint32_t pool)
 {
     const struct pool *p = c->pools[pool];
-    uint64_t count[TASK_STATES] = { 0 }, tasks = 0, bytes = 0, fleeting = 0;
+    uint64_t count[TASK_STATES] = { 0 }, tasks = 0, bytes = 0, fleeting = 0, woken = 0;
 
     for (uint32_t slot = 1; slot < c->tasks.used; slot++) {
         const struct task *t = task_at(c, slot);
@@ -77,6 +78,7 @@ static void check_pool_counts(const struct core *c, uint32_t pool)
             continue;
         count[t->state]++;
         fleeting += t->state == TASK_READY && (t->flags & CORE_TASK_DURABLE) == 0;
+        woken += t->state == TASK_READY && t->parked != 0;
         if (t->state <= TASK_HANDED) {
             tasks++;
             bytes += t->call_bytes;
@@ -84,6 +86,7 @@ static void check_pool_counts(const struct core *c, uint32_t pool)
     }
     GANGER_ASSERT(memcmp(count, p->count, sizeof count) == 0);
     GANGER_ASSERT(tasks == p->tasks && bytes == p->bytes && fleeting == p->fleeting);
+    GANGER_ASSERT(woken == p->woken);
 }
 
 static uint64_t check_lane(const struct core *c, uint32_t lane)

@@ -155,8 +155,8 @@ static void child_close(struct core *c, uint32_t child, uint32_t begun)
         not_ready_any_more(c, child);
         k->state = CHILD_CLOSING;
         heap_set(&c->heap, DUE_CHILD, child, c->now + CORE_END_WAIT_US);
+        hand_refuse_rest(c, child, begun); /* later words cannot make it less */
     }
-    hand_refuse_rest(c, child, begun);
     if (k->done == k->limit)
         return;
     slot = k->ring[(k->limit - 1) % GANGER_HAND_MAX];

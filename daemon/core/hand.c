@@ -137,7 +137,8 @@ int hand_taken(struct core *c, uint32_t child, const struct event *ev)
         return GANGER_ESTALE;
     if (begun < k->done)
         begun = k->done;
-    if (begun > k->limit)
+    /* What was begun stays begun, whatever the child has written over its word since. */
+    if (begun > k->limit || k->frozen)
         begun = k->limit;
     stays = begun > ev->number ? begun : (uint32_t)ev->number;
     while (k->limit > stays)

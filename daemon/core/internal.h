@@ -49,7 +49,7 @@ struct task {
     uint32_t policy, history, lane, waiters;
     uint32_t child; /* HANDED, RUNNING, STOPPING */
     uint32_t call_bytes, result_bytes;
-    uint32_t parked; /* BLOCKED: at this semaphore + 1 */
+    uint32_t parked; /* BLOCKED: at this semaphore + 1; READY: woken there */
     uint16_t attempts;
     uint8_t state, flags, marks, crashes;
     uint8_t end;  /* SETTLING: state to go to */
@@ -75,6 +75,7 @@ struct lane {
     uint32_t head, tail;      /* ready tasks */
     uint32_t next, prev;      /* ring of lanes that have ready tasks, within the level */
     uint32_t sibling;         /* next lane of the level */
+    uint32_t parked;          /* the last of its tasks that was parked somewhere, or its slot */
     uint8_t priority;
 };
 
@@ -126,6 +127,7 @@ struct pool {
     uint64_t count[TASK_STATES]; /* tasks by state */
     uint64_t tasks, bytes;       /* waiting, against the backlog */
     uint64_t fleeting;           /* READY and not durable */
+    uint64_t woken;              /* READY and woken at a semaphore */
     uint64_t done_total, failed_total, deaths;
     uint64_t run_avg_ns; /* measured time a task */
     uint32_t room_head;  /* waiters for room */

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#define LANE_WALK 64u /* a returned task looks this far for its place */
+#define LANE_WALK 64u /* a returned task looks this far for its place, from either end */
 
 static struct level *level_of(struct core *c, const struct lane *l)
 {
@@ -100,14 +100,25 @@ void lane_push(struct core *c, uint32_t slot, bool front)
     link_after(c, slot, front ? 0 : lane_of(c, task_at(c, slot))->tail);
 }
 
+/*
+ * Where SLOT's age belongs: near the head, where most that come back do, or near the tail, where
+ * those do that are woken one after the other. Far from both it is put as near as was looked.
+ */
 void lane_insert(struct core *c, uint32_t slot)
 {
     const struct task *t = task_at(c, slot);
-    uint32_t at = lane_of(c, t)->head, before = 0, steps = 0;
+    uint32_t head = lane_of(c, t)->head, tail = lane_of(c, t)->tail, before = 0;
 
-    while (at != 0 && task_at(c, at)->id < t->id && steps++ < LANE_WALK) {
-        before = at;
-        at = task_at(c, at)->next;
+    for (uint32_t steps = 0; steps < LANE_WALK; steps++) {
+        if (tail == 0 || task_at(c, tail)->id < t->id) {
+            link_after(c, slot, tail);
+            return;
+        }
+        if (task_at(c, head)->id > t->id)
+            break;
+        before = head;
+        head = task_at(c, head)->next;
+        tail = task_at(c, tail)->prev;
     }
     link_after(c, slot, before);
 }
@@ -117,6 +128,10 @@ void lane_remove(struct core *c, uint32_t slot)
     struct task *t = task_at(c, slot);
     struct lane *l = lane_of(c, t);
 
+    if (t->parked != 0) {
+        t->parked = 0;
+        pool_of(c, t)->woken--;
+    }
     if (t->prev == 0)
         l->head = t->next;
     else

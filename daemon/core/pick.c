@@ -45,10 +45,7 @@ static bool take(struct core *c, uint32_t child, uint32_t slot)
     if (task_has_needs(c, t)) {
         if (in_hand(c, child) > 0)
             return false;
-        if (c->grace) { /* an old holder may still be alive */
-            held_add(c, slot);
-            return true;
-        }
+        GANGER_ASSERT(!c->grace); /* an old holder may still be alive: task_ready() held it */
         if (!permits_take(c, slot))
             return true;
     }

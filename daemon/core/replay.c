@@ -8,8 +8,6 @@ void held_add(struct core *c, uint32_t slot)
 
     if (t->state == TASK_DELAYED)
         GANGER_ASSERT((t->marks & MARK_HELD) == 0);
-    if (t->state == TASK_READY)
-        task_move(c, slot, TASK_DELAYED); /* leave the lane before the links are used anew */
     t->marks |= MARK_HELD;
     if (t->state != TASK_DELAYED)
         task_move(c, slot, TASK_DELAYED);

@@ -78,7 +78,30 @@ static void head_changed(struct core *c, uint32_t sem)
         heap_set(&c->heap, DUE_SEM, sem, s->head == 0 ? CORE_NEVER : c->now + CORE_RESERVE_US);
 }
 
-/* By id from the tail: newcomers are nearly always the youngest. */
+/*
+ * The last waiting task that is older than T, 0 if none. It is sought from both ends and from where
+ * the last task of T's lane was parked: tasks of a lane come in order, those of several do not.
+ */
+static uint32_t older_waiting(const struct core *c, const struct sem *s, const struct task *t)
+{
+    uint32_t sem = (uint32_t)(s - c->sems), from = lane_of(c, t)->parked;
+    uint32_t head = s->head, tail = s->tail;
+
+    if (from != 0 && (task_at(c, from)->state != TASK_BLOCKED ||
+                         task_at(c, from)->parked != sem + 1 || task_at(c, from)->id > t->id))
+        from = 0;
+    while (tail != 0 && task_at(c, tail)->id > t->id) {
+        if (task_at(c, head)->id > t->id)
+            return task_at(c, head)->prev;
+        if (from != 0 && task_at(c, task_at(c, from)->next)->id > t->id)
+            return from;
+        from = from == 0 ? 0 : task_at(c, from)->next;
+        head = task_at(c, head)->next;
+        tail = task_at(c, tail)->prev;
+    }
+    return tail;
+}
+
 static void park(struct core *c, uint32_t slot, uint32_t sem)
 {
     struct task *t = task_at(c, slot);
@@ -86,10 +109,9 @@ static void park(struct core *c, uint32_t slot, uint32_t sem)
     uint32_t after, wanted = permits_wanted(c, t, sem);
 
     task_move(c, slot, TASK_BLOCKED);
+    after = older_waiting(c, s, t);
+    lane_of(c, t)->parked = slot;
     t->parked = sem + 1;
-    after = s->tail;
-    while (after != 0 && task_at(c, after)->id > t->id)
-        after = task_at(c, after)->prev;
     t->prev = after;
     t->next = after == 0 ? s->head : task_at(c, after)->next;
     if (t->next == 0)
@@ -199,8 +221,12 @@ bool permits_take(struct core *c, uint32_t slot)
         return false;
     }
     for (unsigned i = 0; i < y->need_count; i++) {
-        sem_at(c, y->needs[i].sem)->held += y->needs[i].permits;
+        struct sem *s = sem_at(c, y->needs[i].sem);
+
+        s->held += y->needs[i].permits;
         count_overtaking(c, t, y->needs[i].sem);
+        if (t->parked != 0 && s->held < s->limit) /* another one may be woken in its place */
+            sem_dirty(c, y->needs[i].sem);
     }
     if (y->need_count > 0)
         t->marks |= MARK_PERMITS;
@@ -223,8 +249,9 @@ void permits_release(struct core *c, uint32_t slot)
 }
 
 /*
- * Wake, in arrival order, those whom the free permits of SEM could serve. One whose pool has no
- * free child is woken too but does not count: it must not keep the permits from the others.
+ * Wake, in arrival order, those whom the free permits of SEM could serve. Those whose pool has no
+ * free child are woken too, but do not count: they must not keep the permits from the others. Of
+ * these it wakes no more than could begin together, so that many who wait do not come and go in vain.
  */
 static void wake(struct core *c, uint32_t sem)
 {
@@ -233,10 +260,16 @@ static void wake(struct core *c, uint32_t sem)
     bool reserved;
 
     for (uint32_t slot = s->head; slot != 0 && room >= s->least && room > 0; slot = next) {
-        const struct task *t = task_at(c, slot);
-        uint32_t wanted = permits_wanted(c, t, sem), lacking = sem_lacking(c, t, &reserved);
+        struct task *t = task_at(c, slot);
+        struct pool *p = pool_of(c, t);
+        bool counts = p->idle != 0 && pool_runnable(c, p);
+        uint32_t wanted, lacking;
 
         next = t->next;
+        if (!counts && p->woken > p->set.processes)
+            continue;
+        wanted = permits_wanted(c, t, sem);
+        lacking = sem_lacking(c, t, &reserved);
         if (lacking == sem + 1)
             continue;
         if (lacking != 0) {
@@ -244,7 +277,9 @@ static void wake(struct core *c, uint32_t sem)
             continue;
         }
         task_move(c, slot, TASK_READY);
-        if (pool_of(c, t)->idle != 0 && pool_runnable(c, pool_of(c, t)))
+        t->parked = sem + 1;
+        p->woken++;
+        if (counts)
             room = room > wanted ? room - wanted : 0;
     }
 }

@@ -9,15 +9,18 @@ struct state_row {
     uint32_t to; /* bits of the states that may follow */
 };
 
-/* The legal moves. A task is created in STORING (durable), or moves on from FREE at once. */
+/*
+ * The legal moves. A task is created in STORING (durable), or moves on from FREE at once. STARTING
+ * is for tasks that must not be begun twice.
+ */
 static const struct state_row rows[TASK_STATES] = {
-    [TASK_FREE] = { "free",
-        TO(STORING) | TO(DELAYED) | TO(READY) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | TO(DEAD) },
-    [TASK_STORING] = { "storing", TO(DELAYED) | TO(READY) | TO(SETTLING) | TO(FAILED) },
-    [TASK_DELAYED] = { "delayed", TO(READY) | TO(SETTLING) | TO(FAILED) | TO(CANCELLED) |
-                                      TO(DELAYED) | TO(DONE) | TO(DEAD) | TO(FREE) },
+    [TASK_FREE] = { "free", TO(STORING) | TO(DELAYED) | TO(READY) },
+    [TASK_STORING] = { "storing", TO(DELAYED) | TO(READY) | TO(SETTLING) },
+    /* A replayed task waits here until all that is known of it was read: it may have ended. */
+    [TASK_DELAYED] = { "delayed", TO(READY) | TO(DELAYED) | TO(SETTLING) | TO(DONE) | TO(FAILED) |
+                                      TO(CANCELLED) | TO(DEAD) | TO(FREE) },
     [TASK_READY] = { "ready", TO(BLOCKED) | TO(HANDED) | TO(STARTING) | TO(RUNNING) | TO(SETTLING) |
-                                  TO(DELAYED) | TO(FAILED) | TO(CANCELLED) },
+                                  TO(FAILED) | TO(CANCELLED) },
     [TASK_BLOCKED] = { "blocked",
         TO(READY) | TO(BLOCKED) | TO(SETTLING) | TO(FAILED) | TO(CANCELLED) },
     [TASK_HANDED] = { "handed",
@@ -26,7 +29,7 @@ static const struct state_row rows[TASK_STATES] = {
     [TASK_RUNNING] = { "running", TO(READY) | TO(STOPPING) | TO(SETTLING) | TO(DELAYED) | TO(DONE) |
                                       TO(FAILED) | TO(CANCELLED) | TO(DEAD) },
     [TASK_STOPPING] = { "stopping",
-        TO(READY) | TO(SETTLING) | TO(DELAYED) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | TO(DEAD) },
+        TO(SETTLING) | TO(DELAYED) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | TO(DEAD) },
     [TASK_SETTLING] = { "settling",
         TO(DELAYED) | TO(READY) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | TO(DEAD) | TO(SETTLING) },
     [TASK_DONE] = { "done", TO(FREE) },

@@ -278,6 +278,8 @@ static void why_ready(struct sim *s, const struct mtask *t, const struct core_wh
 
     if (s->drain)
         SIM_CHECK_TASK(s, t, w->reason == WHY_DRAINING);
+    else if (!p->defined)
+        SIM_CHECK_TASK(s, t, w->reason == WHY_POOL_UNDEFINED);
     else if (p->broken)
         SIM_CHECK_TASK(s, t, w->reason == WHY_POOL_BROKEN);
     else if (p->paused)

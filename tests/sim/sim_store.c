@@ -195,7 +195,10 @@ static bool forgotten(const struct sim *s, uint64_t id)
     return false;
 }
 
-/* Records of what is forgotten go, or stay, or all but the first one stay, as in an old segment. */
+/*
+ * Records of what is forgotten go, or all but the first one stay, or all but the end, as when their
+ * segments are reused at different times.
+ */
 static void replay_all(struct sim *s)
 {
     uint32_t kept = 0;
@@ -205,7 +208,7 @@ static void replay_all(struct sim *s)
         bool gone = forgotten(s, r->id);
         uint64_t how = (r->id * 2654435761u >> 7) % 3;
 
-        if (gone && how == 0)
+        if (gone && (how == 0 || (how == 2 && r->fact == FACT_END)))
             continue;
         replay_record(s, r, gone && how == 1);
         if (!gone)
@@ -262,5 +265,6 @@ void store_crash(struct sim *s)
     s->grace_end = s->now + s->config.grace_us;
     s->started = true;
     (void)sim_step(s, &(struct event){ .type = EVENT_START, .flag = !clean });
+    rules_why(s);
     sim_pools_define(s);
 }
