@@ -155,11 +155,70 @@ static void test_review_death_that_ends_many_awaited_tasks_tells_all(void **stat
     assert_int_equal(effects_of(EFFECT_ENDED), TASKS * WAITS);
 }
 
+static uint32_t gate(uint32_t permits)
+{
+    uint32_t sem;
+
+    assert_int_equal(core_sem_add(core, "gate", 4, &sem), 0);
+    (void)step(&(struct event){ .type = EVENT_SEM_SET, .index = sem, .number = permits });
+    spec.need_count = 1;
+    spec.needs[0] = (struct core_need){ .sem = sem, .permits = 1 };
+    return sem;
+}
+
+/* More than a returned task looks for its place: all of them wait, then the gate is opened. */
+static void test_review_many_that_are_woken_together_run_in_order(void **state)
+{
+    uint32_t sem = gate(0), seq = 0;
+    uint64_t id[200];
+
+    (void)state;
+    for (unsigned i = 0; i < 200; i++)
+        id[i] = submit();
+    turn(0);
+    (void)step(&(struct event){ .type = EVENT_SEM_SET, .index = sem, .number = 1000 });
+    for (unsigned i = 0; i < 200; i++) {
+        turn(0);
+        assert_non_null(effect_of(EFFECT_HAND));
+        assert_int_equal(effect_of(EFFECT_HAND)->id, id[i]);
+        result(seq++);
+    }
+}
+
+/* Permits come free while the only child of those who wait for them is busy with something else. */
+static void test_review_release_wakes_no_more_than_could_begin(void **state)
+{
+    struct core_pool_info p;
+    uint32_t sem = gate(0);
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++)
+        (void)submit();
+    turn(0);
+    spec.need_count = 0;
+    spec.priority = 1;
+    (void)submit();
+    turn(0);
+    assert_non_null(effect_of(EFFECT_HAND));
+    (void)step(&(struct event){ .type = EVENT_SEM_SET, .index = sem, .number = 1000 });
+    turn(0);
+    core_pool_info(core, spec.pool, &p);
+    assert_int_equal(p.waiting + p.blocked, 1000);
+    assert_in_range(p.waiting, 1, 2);
+    result(0);
+    turn(0);
+    assert_non_null(effect_of(EFFECT_HAND));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             test_review_death_that_ends_many_awaited_tasks_tells_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_review_many_that_are_woken_together_run_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_review_release_wakes_no_more_than_could_begin, setup, teardown),
     };
 
     return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
