@@ -260,8 +260,9 @@ static int plain_run(struct pass *pass, const struct files *files)
 
 static void pass_print(const struct pass *pass, const struct files *files)
 {
-    (void)printf("%-8s %9" PRIu64 " words %7.2f s %9.0f files/s", pass->title, pass->words.total,
-        pass->seconds, (double)files->count / pass->seconds);
+    (void)printf("%-8s %9" PRIu64 " words %7.2f s %9.0f %s/s", pass->title, pass->words.total,
+        pass->seconds, (double)files->count / pass->seconds,
+        pass->pool == NULL ? "files" : "tasks");
     if (pass->worker_count > 0)
         (void)printf("   workers:");
     for (size_t i = 0; i < pass->worker_count; i++) {
