@@ -36,15 +36,14 @@ static void pending_grow(struct engine *e)
     e->pending_cap = cap;
 }
 
-static void pending_add(struct engine *e, const struct pending *p)
+void pending_add(struct engine *e, const struct pending *p)
 {
     if (e->pending_count == e->pending_cap)
         pending_grow(e);
     e->pending[(e->pending_head + e->pending_count++) % e->pending_cap] = *p;
 }
 
-/* Append scratch and then BODY (may be NULL) out of ROOM bytes; returns the birth. */
-static uint64_t append(struct engine *e, enum record_kind kind, uint64_t key,
+uint64_t record_append(struct engine *e, enum record_kind kind, uint64_t key,
     const struct body *body, size_t room, uint32_t *ret_bytes)
 {
     struct iovec iov[2] = { { e->scratch.data, e->scratch.len }, { NULL, 0 } };
@@ -69,7 +68,7 @@ static bool append_task(struct engine *e, uint32_t slot, uint64_t id, uint64_t *
     struct durable *d = x->durable;
 
     record_task(e, slot, &e->scratch);
-    d->task_birth = append(e, RECORD_TASK, id, x->body, d->room_task, &d->task_bytes);
+    d->task_birth = record_append(e, RECORD_TASK, id, x->body, d->room_task, &d->task_bytes);
     d->room_task = 0;
     *ret_birth = d->task_birth;
     return true;
@@ -83,7 +82,7 @@ static bool append_attempt(struct engine *e, uint32_t slot, uint64_t id, uint64_
     if (!d->room_attempt && store_reserve(e->store, ROOM_ATTEMPT, 1) < 0)
         return false;
     record_attempt(e, slot, &e->scratch);
-    d->attempt_birth = append(e, RECORD_ATTEMPT, id, NULL, ROOM_ATTEMPT, &d->attempt_bytes);
+    d->attempt_birth = record_append(e, RECORD_ATTEMPT, id, NULL, ROOM_ATTEMPT, &d->attempt_bytes);
     if (old != UINT32_MAX)
         store_dead(e->store, old);
     d->room_attempt = store_reserve(e->store, ROOM_ATTEMPT, 1) == 0;
@@ -100,7 +99,7 @@ static bool append_cancel(struct engine *e, uint32_t slot, uint64_t id, uint64_t
         return false;
     d->room_cancel = false;
     e->scratch.len = 0;
-    *ret_birth = append(e, RECORD_CANCEL, id, NULL, ROOM_CANCEL, &bytes);
+    *ret_birth = record_append(e, RECORD_CANCEL, id, NULL, ROOM_CANCEL, &bytes);
     d->cancels++;
     return true;
 }
@@ -133,7 +132,7 @@ static bool append_end(struct engine *e, uint32_t slot, uint64_t id, uint64_t *r
         room += more;
     }
     d->room_end = false;
-    d->end_birth = append(e, RECORD_END, id, x->body, room, &d->end_bytes);
+    d->end_birth = record_append(e, RECORD_END, id, x->body, room, &d->end_bytes);
     *ret_birth = d->end_birth;
     if (d->stuck)
         unstick(e, slot);
@@ -149,7 +148,7 @@ static bool append_forget(struct engine *e, uint64_t id)
     /* One that was not asked for needs no record: the end says when it is forgotten. */
     if (e->dropping && store_reserve(e->store, 0, 1) == 0) {
         e->scratch.len = 0;
-        (void)append(e, RECORD_FORGET, id, NULL, 0, &bytes);
+        (void)record_append(e, RECORD_FORGET, id, NULL, 0, &bytes);
         /* It stands behind all else of its task, so it is needed only as long as it stands there.
          */
         store_dead(e->store, bytes);
@@ -229,14 +228,6 @@ void facts_retry(struct engine *e)
     }
 }
 
-static void semaphore_stored(struct engine *e, const struct pending *p)
-{
-    struct msg_reply r = { .req = p->req };
-
-    if (p->id != 0)
-        e->cfg.net.reply(e->cfg.net.ctx, p->id, &r);
-}
-
 void facts_synced(void *ctx, uint64_t last_birth)
 {
     struct engine *e = ctx;
@@ -269,15 +260,6 @@ void facts_failed(void *ctx, uint64_t first, uint64_t last, int code, const char
     }
 }
 
-static bool sem_record_live(const struct engine *e, uint64_t birth)
-{
-    for (uint32_t i = 0; i < core_sem_count(e->core) && i < e->sem_cap; i++) {
-        if (e->sems[i].birth == birth)
-            return true;
-    }
-    return false;
-}
-
 /*
  * From the moment that a task's end is appended nothing before it is needed: a copy made later
  * would stand behind the end in the log, outlive it there and bring the task back to life.
@@ -291,7 +273,7 @@ bool facts_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)
     if (kind == RECORD_EPOCH)
         return birth == e->epoch_birth;
     if (kind == RECORD_SEM)
-        return sem_record_live(e, birth);
+        return semaphore_live(e, birth);
     if (core_task_info(e->core, key, &t) < 0)
         return false;
     d = entry_at(e, t.slot)->durable;
@@ -347,42 +329,4 @@ void durable_free(struct engine *e, uint32_t slot)
         store_unreserve(e->store, ROOM_END, 1);
     free(d);
     x->durable = NULL;
-}
-
-/* Room for scratch, then the semaphore that NAME says: what is refused makes no semaphore. */
-static int semaphore_admit(struct engine *e, struct slice name, uint32_t *ret_sem)
-{
-    int rc = store_reserve(e->store, e->scratch.len, 1);
-
-    if (rc < 0)
-        return rc;
-    rc = core_sem_add(e->core, (const char *)name.data, name.len, ret_sem);
-    if (rc == 0)
-        rc = sems_reserve(e, *ret_sem);
-    if (rc < 0)
-        store_unreserve(e->store, e->scratch.len, 1);
-    return rc;
-}
-
-int fact_semaphore(struct engine *e, struct slice name, uint32_t permits, session_id session,
-    uint64_t req, uint32_t *ret_sem)
-{
-    struct pending p = { .id = session, .req = req };
-    struct engine_sem *s;
-    int rc;
-
-    e->scratch.len = 0;
-    write_array(&e->scratch, 2);
-    write_str(&e->scratch, (const char *)name.data, name.len);
-    write_uint(&e->scratch, permits);
-    rc = e->scratch.failed != 0 ? e->scratch.failed : semaphore_admit(e, name, ret_sem);
-    if (rc < 0)
-        return rc;
-    s = &e->sems[*ret_sem];
-    if (s->birth != 0)
-        store_dead(e->store, s->bytes);
-    s->birth = p.birth = append(e, RECORD_SEM, 0, NULL, e->scratch.len, &s->bytes);
-    s->by_hand = true;
-    pending_add(e, &p);
-    return 0;
 }

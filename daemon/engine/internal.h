@@ -9,6 +9,7 @@
  *   request.c   the verbs
  *   render.c    what status, why, pools, semaphores and stats look like
  *   facts.c     durable facts: append, room, synced
+ *   semaphores.c limits that were set by hand
  *   record.c    facts <-> bytes of the journal
  *   replay.c    journal -> core
  *   outcome.c   what is kept of how a task ended
@@ -94,6 +95,12 @@ struct engine_sem {
     uint32_t bytes;
 };
 
+/* Births of the records of semaphores, rising; those of records that were replaced among them. */
+struct sem_birth {
+    uint64_t birth;
+    uint32_t sem;
+};
+
 struct engine {
     struct engine_config cfg;
     struct core *core;
@@ -108,6 +115,8 @@ struct engine {
     uint32_t pool_cap;
     struct engine_sem *sems;
     uint32_t sem_cap;
+    struct sem_birth *sem_births;
+    uint32_t sem_birth_count, sem_birth_cap;
     struct engine_child *children;
     uint32_t child_cap;
     struct pending *pending; /* ring */
@@ -159,12 +168,25 @@ void facts_synced(void *ctx, uint64_t last_birth);
 void facts_failed(void *ctx, uint64_t first, uint64_t last, int code, const char *text);
 bool facts_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth);
 void fact_ended(struct engine *e, uint32_t slot); /* its call's records are dead */
+/* Append scratch and then BODY (may be NULL) out of ROOM bytes; returns the birth. */
+uint64_t record_append(struct engine *e, enum record_kind kind, uint64_t key,
+    const struct body *body, size_t room, uint32_t *ret_bytes);
+/* Await the sync of P, whose birth is the latest. */
+void pending_add(struct engine *e, const struct pending *p);
+void facts_notify(void *ctx); /* sync thread */
+void durable_free(struct engine *e, uint32_t slot);
+
+/* semaphores.c */
+/* Find or add NAME, with room for semaphore_recorded(). GANGER_EFULL, GANGER_ENOMEM. */
+int semaphore_admit(struct engine *e, struct slice name, uint32_t *ret_sem);
+/* BIRTH, the latest, is the record of SEM from now on. */
+void semaphore_recorded(struct engine *e, uint32_t sem, uint64_t birth, uint32_t bytes);
+bool semaphore_live(const struct engine *e, uint64_t birth);
 /* Make a limit set by hand durable, and the semaphore if it is new; the reply to REQ goes out when
  * it is. */
 int fact_semaphore(struct engine *e, struct slice name, uint32_t permits, session_id session,
     uint64_t req, uint32_t *ret_sem);
-void facts_notify(void *ctx); /* sync thread */
-void durable_free(struct engine *e, uint32_t slot);
+void semaphore_stored(struct engine *e, const struct pending *p);
 
 /* record.c */
 void record_task(struct engine *e, uint32_t slot, struct out *o);

@@ -235,6 +235,7 @@ void engine_close(struct engine *e)
     free(e->entries);
     free(e->pools);
     free(e->sems);
+    free(e->sem_births);
     free(e->children);
     free(e->pending);
     free(e->queue);

@@ -45,8 +45,13 @@ static void own_detail(
 static void death_detail(
     struct engine *e, const struct effect *f, char *text, size_t text_bytes, struct msg_detail *d)
 {
-    const struct engine_child *k = &e->children[f->child];
+    const struct engine_child *k;
 
+    if (f->child >= e->child_cap || e->children[f->child].gen != f->gen) {
+        d->text = text_slice(error_text(f->code)); /* there was no memory for its report */
+        return;
+    }
+    k = &e->children[f->child];
     d->has_worker_end = true;
     d->worker_end = k->end;
     if (k->end.signal != 0)

@@ -163,13 +163,9 @@ static int replay_semaphore(struct replay *p, const struct store_record *r)
     permits = (uint32_t)read_uint(&c, GANGER_PERMITS_MAX);
     if (c.error != 0)
         return GANGER_ECORRUPT;
-    if (core_sem_add(e->core, (const char *)name.data, name.len, &sem) < 0 ||
-        sems_reserve(e, sem) < 0)
+    if (semaphore_admit(e, name, &sem) < 0)
         return no_memory(p);
-    if (e->sems[sem].birth != 0)
-        store_dead(e->store, e->sems[sem].bytes);
-    e->sems[sem] =
-        (struct engine_sem){ .by_hand = true, .birth = r->birth, .bytes = (uint32_t)r->data_bytes };
+    semaphore_recorded(e, sem, r->birth, (uint32_t)r->data_bytes);
     return step(e, &(struct event){ .type = EVENT_SEM_SET, .index = sem, .number = permits });
 }
 

@@ -338,6 +338,35 @@ static void test_review_refused_set_makes_no_semaphore(void **state)
     assert_int_equal(core_sem_count(bench.engine->core), 0);
 }
 
+/* Only the last record of each semaphore is kept, however often they are set. */
+static void test_review_record_of_a_semaphore_lives_until_the_next(void **state)
+{
+    struct engine *e = bench.engine;
+    char name[16];
+
+    (void)state;
+    for (unsigned i = 0; i < 500; i++) {
+        unsigned which = i < 150 ? i : i % 7;
+        uint64_t old = which < e->sem_cap ? e->sems[which].birth : 0;
+
+        (void)snprintf(name, sizeof name, "s%u", which);
+        ask(VERB_SEM_SET, 1, 0, name, i);
+        assert_true(facts_live(e, RECORD_SEM, 0, e->sems[which].birth));
+        assert_false(facts_live(e, RECORD_SEM, 0, e->sems[which].birth + 1));
+        assert_false(old != 0 && facts_live(e, RECORD_SEM, 0, old));
+        bench.count = 0;
+        (void)bench_turn(0);
+        engine_store_ready(e);
+    }
+    for (unsigned i = 0; i < 150; i++)
+        assert_true(facts_live(e, RECORD_SEM, 0, e->sems[i].birth));
+    bench_restart(true);
+    e = bench.engine;
+    assert_int_equal(core_sem_count(e->core), 150);
+    for (unsigned i = 0; i < 150; i++)
+        assert_true(facts_live(e, RECORD_SEM, 0, e->sems[i].birth));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +394,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(
             test_review_second_cancel_waits_for_the_journal_too, bench_setup_disk, bench_teardown),
         cmocka_unit_test_setup_teardown(test_review_cancel_without_room_does_not_outlive_its_task,
+            bench_setup_disk, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_review_record_of_a_semaphore_lives_until_the_next,
             bench_setup_disk, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_review_refused_set_makes_no_semaphore, bench_setup_disk, bench_teardown),
