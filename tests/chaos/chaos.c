@@ -50,7 +50,7 @@ struct chaos {
     int64_t until_ms;
     pid_t clients[CLIENTS];
     uint32_t client_count; /* started so far */
-    unsigned kills[DAEMON_OTHER + 1], client_kills, wrong;
+    unsigned kills[DAEMON_OTHER + 1], client_kills, stops, freezes, wrong;
 };
 
 static void client_start(struct chaos *c, unsigned i)
@@ -96,15 +96,32 @@ static void daemon_look(struct chaos *c)
     daemon_spawn(c->d);
 }
 
-static void daemon_shoot(struct chaos *c)
+static void pause_ms(long ms)
 {
-    daemon_kill(c->d);
-    daemon_spawn(c->d);
-    c->kills[DAEMON_SELF]++;
+    (void)nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
 }
 
-/* One of those that have the role now, if any. */
-static void process_kill(struct chaos *c, enum daemon_role role)
+/* At once; or while it drains; or, once it has drained, not at all. */
+static void daemon_shoot(struct chaos *c)
+{
+    uint32_t n = dice_below(&c->dice, 5);
+
+    if (n == 0) {
+        daemon_stop(c->d);
+        c->stops++;
+    } else {
+        if (n == 1) {
+            daemon_signal(c->d, SIGTERM);
+            pause_ms(dice_below(&c->dice, 20));
+        }
+        daemon_kill(c->d);
+        c->kills[DAEMON_SELF]++;
+    }
+    daemon_spawn(c->d);
+}
+
+/* One of those that have the role now, if any; 0 for none. */
+static pid_t process_pick(struct chaos *c, enum daemon_role role)
 {
     static struct daemon_process list[512];
     size_t count = daemon_processes(c->d, list, 512), of_role = 0;
@@ -113,10 +130,30 @@ static void process_kill(struct chaos *c, enum daemon_role role)
         if (list[i].role == role)
             list[of_role++] = list[i];
     }
-    if (of_role == 0)
+    return of_role == 0 ? 0 : list[dice_below(&c->dice, (uint32_t)of_role)].pid;
+}
+
+static void process_kill(struct chaos *c, enum daemon_role role)
+{
+    pid_t pid = process_pick(c, role);
+
+    if (pid <= 0)
         return;
-    (void)kill(list[dice_below(&c->dice, (uint32_t)of_role)].pid, SIGKILL);
+    (void)kill(pid, SIGKILL);
     c->kills[role]++;
+}
+
+/* One that hangs for a while, as on a machine that is short of memory. */
+static void process_freeze(struct chaos *c)
+{
+    pid_t pid = process_pick(c, (enum daemon_role)dice_below(&c->dice, DAEMON_OTHER));
+
+    if (pid <= 0)
+        return;
+    (void)kill(pid, SIGSTOP);
+    pause_ms(dice_below(&c->dice, 300));
+    (void)kill(pid, SIGCONT);
+    c->freezes++;
 }
 
 static void shoot(struct chaos *c)
@@ -129,8 +166,10 @@ static void shoot(struct chaos *c)
         process_kill(c, DAEMON_AGENT);
     else if (n < 85)
         process_kill(c, DAEMON_CHILD);
-    else if (n < 95)
+    else if (n < 90)
         process_kill(c, DAEMON_OTHER);
+    else if (n < 95)
+        process_freeze(c);
     else
         client_kill(c);
 }
@@ -178,15 +217,15 @@ static unsigned chaos_run(struct chaos *c, int64_t seconds)
     for (unsigned i = 0; i < CLIENTS; i++)
         client_start(c, i);
     while (test_now_ms() < c->until_ms) {
-        long pace_ms = 10 + (long)dice_below(&c->dice, 250);
-
-        (void)nanosleep(&(struct timespec){ .tv_nsec = pace_ms * 1000000 }, NULL);
+        pause_ms(10 + (long)dice_below(&c->dice, 250));
         daemon_look(c);
         shoot(c);
     }
-    (void)printf("kills: gangerd %u, agents %u, children %u, others %u, clients %u\n",
+    (void)printf(
+        "kills: gangerd %u, agents %u, children %u, others %u, clients %u; gangerd stopped "
+        "%u times, processes frozen %u times\n",
         c->kills[DAEMON_SELF], c->kills[DAEMON_AGENT], c->kills[DAEMON_CHILD],
-        c->kills[DAEMON_OTHER], c->client_kills);
+        c->kills[DAEMON_OTHER], c->client_kills, c->stops, c->freezes);
     wrong = c->wrong + clients_wait(c);
     (void)printf("settled %lld ms after the last kill\n", (long long)(test_now_ms() - c->until_ms));
     wrong += check_run(c->d);

@@ -42,6 +42,9 @@ struct client_config {
  */
 int client_run(const struct client_config *config);
 
+/* The fencing number that the result of a task of KIND tells; 0 if it tells none. */
+uint64_t chaos_fence(enum kind kind, const struct ganger_bytes *result);
+
 /*
  * Compare the clients' logs with the effects and with what the daemon says now. Prints what is
  * wrong and a summary; returns the number of wrongs.

@@ -302,6 +302,9 @@ static void now_check(struct check *c, struct told *t, struct ganger_future *f)
     if (t->ended && (t->end != end || t->code != rc))
         wrong(c, "task %" PRIu64 " ended %d (%s), and then %d (%s)", t->key, t->end,
             ganger_error_name(t->code), end, ganger_error_name(rc));
+    if (t->ended && rc == 0 && chaos_fence(t->kind, &result) != t->fence)
+        wrong(c, "task %" PRIu64 " had the result of fence %" PRIu64 " and now of another", t->key,
+            t->fence);
     if (!t->ended) {
         t->end = end;
         t->code = rc;

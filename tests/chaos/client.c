@@ -25,6 +25,7 @@ struct client {
     struct ganger *g;
     int log;
     uint32_t next;
+    int64_t quiet_until_ms; /* a daemon that stops takes nothing: no use in asking on and on */
     struct slot slots[IN_FLIGHT];
 };
 
@@ -137,7 +138,7 @@ static void slot_submit(struct client *c, struct slot *s)
 
 /* ---- ends ---- */
 
-static uint64_t result_fence(enum kind kind, const struct ganger_bytes *result)
+uint64_t chaos_fence(enum kind kind, const struct ganger_bytes *result)
 {
     struct cursor c = cursor_make(result->data, result->len);
 
@@ -158,7 +159,9 @@ static void slot_ended(struct client *c, struct slot *s)
     if (ganger_future_error(s->future, &e) < 0)
         return;
     if (rc == 0)
-        fence = result_fence(s->kind, &result);
+        fence = chaos_fence(s->kind, &result);
+    if (rc == GANGER_EDRAIN)
+        c->quiet_until_ms = test_now_ms() + 20;
     if (e.end == GANGER_END_NONE && rc == GANGER_ECONN)
         (void)dprintf(c->log, "L %" PRIu64 "\n", s->key);
     else if (id == 0 || (e.end == GANGER_END_NONE && rc != 0))
@@ -196,13 +199,15 @@ static unsigned round_run(struct client *c, bool submitting)
         struct slot *s = &c->slots[i];
 
         slot_look(c, s);
-        if (s->future == NULL && submitting)
+        if (s->future == NULL && submitting && test_now_ms() >= c->quiet_until_ms)
             slot_submit(c, s);
         if (s->future != NULL)
             waiting[count++] = s->future;
     }
     if (count > 0)
         (void)ganger_wait_any(waiting, count, 10, &index);
+    else if (submitting)
+        (void)ganger_flush(c->g, 10);
     return count;
 }
 
