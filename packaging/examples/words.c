@@ -172,7 +172,8 @@ size_t words_top(const struct words *words, const struct word **ret_top, size_t 
         if (at == count)
             continue;
         found += found < count;
-        memmove(&ret_top[at + 1], &ret_top[at], (found - 1 - at) * sizeof ret_top[0]);
+        for (size_t j = found - 1; j > at; j--)
+            ret_top[j] = ret_top[j - 1];
         ret_top[at] = word;
     }
     return found;
