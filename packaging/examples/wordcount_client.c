@@ -275,7 +275,7 @@ static void pass_print(const struct pass *pass, const struct files *files)
 
 static void top_print(const struct words *words)
 {
-    const struct word *top[TOP_WORDS + 1];
+    const struct word *top[TOP_WORDS];
     size_t found = words_top(words, top, TOP_WORDS);
 
     (void)printf("The most frequent words:\n");
