@@ -97,8 +97,8 @@ struct child {
     uint32_t next, prev;   /* the pool's idle or partial list */
     uint8_t state, listed; /* listed: 0, LIST_IDLE or LIST_PARTIAL */
     bool retiring, was_ready, killed;
-    bool exclusive;                         /* its one hand has needs or must not be joined */
-    bool frozen; /* the last in its hand is told to stop: nothing may come behind it */
+    bool exclusive; /* its one hand has needs or must not be joined */
+    bool frozen;    /* the last in its hand is told to stop: nothing may come behind it */
     uint32_t handed, limit, done, returned; /* hand numbers; done = first unfinished */
     uint32_t taking; /* take-backs asked for and not answered; no hands meanwhile */
     uint32_t tasks_done;

@@ -251,7 +251,8 @@ void permits_release(struct core *c, uint32_t slot)
 /*
  * Wake, in arrival order, those whom the free permits of SEM could serve. Those whose pool has no
  * free child are woken too, but do not count: they must not keep the permits from the others. Of
- * these it wakes no more than could begin together, so that many who wait do not come and go in vain.
+ * these it wakes no more than could begin together, so that many who wait do not come and go in
+ * vain.
  */
 static void wake(struct core *c, uint32_t sem)
 {

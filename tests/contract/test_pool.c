@@ -248,7 +248,8 @@ static void test_pool_result_wins_over_the_exit_that_overtakes_it(void **state)
     child_ready(w);
     hand(w, 0, 10);
     pump(w);
-    /* Both are there before the loop looks: whichever it takes first, the result must come first. */
+    /* Both are there before the loop looks: whichever it takes first, the result must come first.
+     */
     w->agent.pump = on_turn;
     w->child.pump = on_turn;
     exited_send(w, GEN, false);

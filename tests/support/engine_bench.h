@@ -363,7 +363,8 @@ static struct msg_submit submit_to(const char *pool, uint64_t req, uint32_t flag
         .call = { (const uint8_t *)"\xa1\x66\xc4\x01\xc0", 5 } };
 }
 
-__attribute__((unused)) static void ask(enum verb verb, uint64_t req, uint64_t id, const char *name, uint64_t number)
+__attribute__((unused)) static void ask(
+    enum verb verb, uint64_t req, uint64_t id, const char *name, uint64_t number)
 {
     struct msg_request m = {
         .req = req, .verb = verb, .id = id, .name = text_of(name), .number = number
@@ -372,7 +373,8 @@ __attribute__((unused)) static void ask(enum verb verb, uint64_t req, uint64_t i
     engine_request(bench.engine, SESSION, &m);
 }
 
-__attribute__((unused)) static void finish(const struct note *hand, int code, const void *outcome, size_t len)
+__attribute__((unused)) static void finish(
+    const struct note *hand, int code, const void *outcome, size_t len)
 {
     struct msg_result r = { .seq = hand->seq, .code = code, .outcome = { outcome, len } };
 
