@@ -47,6 +47,7 @@ static void apply(struct gangerd *d, struct conf *conf)
     changes_log(d->conf, conf);
     log_level_set(conf->log.level);
     net_limits(d->net, &conf->limits);
+    engine_set_tasks_max(d->engine, conf->limits.tasks_max);
     if (define_all(d, conf, err, sizeof err) < 0)
         log_event(LOG_ERR, "reload-failed", "error=%s", err);
     conf_free(d->conf);

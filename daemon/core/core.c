@@ -110,6 +110,11 @@ void core_set_epoch(struct core *c, uint32_t epoch)
     c->cfg.epoch = epoch;
 }
 
+void core_set_tasks_max(struct core *c, uint32_t tasks_max)
+{
+    c->cfg.tasks_max = tasks_max;
+}
+
 static void pool_free(struct pool *p)
 {
     for (unsigned i = 0; i <= GANGER_PRIORITY_MAX; i++)

@@ -227,6 +227,9 @@ void core_free(struct core *c);
 /* The epoch that begins now, learned by the replay. Before EVENT_START. */
 void core_set_epoch(struct core *c, uint32_t epoch);
 
+/* The bound of tasks from now on; those that are over it stay. */
+void core_set_tasks_max(struct core *c, uint32_t tasks_max);
+
 /*
  * One step. Returns 0 or an error for the events that can be refused, and then nothing changed:
  * SUBMIT (EFULL, EDRAIN, EBROKEN, ENOMEM), WAIT, UNWAIT, CANCEL, DROP (ENOTASK, ESTATE, EFULL,

@@ -1,5 +1,7 @@
 #include "core/internal.h"
 
+#define DEADLINES_STEP 4096u /* in one turn */
+
 static void expire(struct core *c, uint32_t slot)
 {
     task_end(c, slot, TASK_FAILED, GANGER_EEXPIRED, true);
@@ -45,12 +47,15 @@ void task_deadline(struct core *c, uint32_t slot)
     }
 }
 
+/* What comes due together is done in parts, so that a turn stays short. */
 void deadlines_run(struct core *c)
 {
+    unsigned n = 0;
+
     while (c->heap.count > 0 && c->heap.entries[1].when <= c->now) {
         struct heap_entry e = c->heap.entries[1];
 
-        if (effects_crowded(c)) {
+        if (effects_crowded(c) || n++ >= DEADLINES_STEP) {
             c->more = true;
             return;
         }

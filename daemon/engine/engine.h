@@ -129,6 +129,8 @@ void engine_store_ready(struct engine *e);
 void engine_grace_over(struct engine *e);
 
 /* ---- configuration ---- */
+/* The bound of tasks known at once, from now on. */
+void engine_set_tasks_max(struct engine *e, uint32_t tasks_max);
 /* Define a pool or change it (reload). *ret_pool is its index, stable for the engine's life. */
 int engine_pool_define(struct engine *e, const struct engine_pool_config *c, uint32_t *ret_pool);
 /* A semaphore of the configuration; one that was set by hand (durable) keeps its value. */

@@ -286,6 +286,11 @@ void engine_grace_over(struct engine *e)
     (void)step(e, &(struct event){ .type = EVENT_GRACE_OVER });
 }
 
+void engine_set_tasks_max(struct engine *e, uint32_t tasks_max)
+{
+    core_set_tasks_max(e->core, tasks_max);
+}
+
 static int pool_copy(struct engine_pool *p, const struct engine_pool_config *c)
 {
     char *name = strdup(c->name), *kind = strdup(c->kind);

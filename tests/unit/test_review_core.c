@@ -41,10 +41,10 @@ static size_t effects_of(enum effect_type type)
 /* A pool with one child that is ready. */
 static int setup(void **state)
 {
-    struct core_config config = { .epoch = 1, .tasks_max = 5000, .grace_us = 1000000 };
+    struct core_config config = { .epoch = 1, .tasks_max = 20000, .grace_us = 1000000 };
     struct core_pool_settings s = { .processes = 1,
         .early_deaths = 3,
-        .backlog = 10000,
+        .backlog = 20000,
         .backlog_bytes = 1 << 20,
         .init_timeout_us = 1000000,
         .early_backoff_us = 1000 };
@@ -210,11 +210,33 @@ static void test_review_release_wakes_no_more_than_could_begin(void **state)
     assert_non_null(effect_of(EFFECT_HAND));
 }
 
+/* Many tasks for midnight: the loop is not held until all of them are in line. */
+static void test_review_many_deadlines_at_once_are_done_in_parts(void **state)
+{
+    struct core_pool_info p;
+
+    (void)state;
+    spec.due_us = 1000000;
+    for (unsigned i = 0; i < 10000; i++)
+        (void)submit();
+    turn(1000000);
+    core_pool_info(core, spec.pool, &p);
+    assert_in_range(p.delayed, 1, 9999);
+    assert_true(core_deadline(core) <= now);
+    for (unsigned i = 0; i < 10 && p.delayed > 0; i++) {
+        turn(0);
+        core_pool_info(core, spec.pool, &p);
+    }
+    assert_int_equal(p.delayed, 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             test_review_death_that_ends_many_awaited_tasks_tells_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_review_many_deadlines_at_once_are_done_in_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(
             test_review_many_that_are_woken_together_run_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(

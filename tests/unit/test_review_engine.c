@@ -367,6 +367,23 @@ static void test_review_record_of_a_semaphore_lives_until_the_next(void **state)
         assert_true(facts_live(e, RECORD_SEM, 0, e->sems[i].birth));
 }
 
+static void test_review_bound_of_tasks_follows_a_reload(void **state)
+{
+    struct msg_submit m = submit_to("p", 1, 0);
+
+    (void)state;
+    (void)bench_pool("p", 0);
+    engine_set_tasks_max(bench.engine, 1);
+    engine_submit(bench.engine, SESSION, &m);
+    assert_null(bench_last(NOTE_REFUSED));
+    engine_submit(bench.engine, SESSION, &m);
+    assert_int_equal(bench_last(NOTE_REFUSED)->code, GANGER_EFULL);
+    engine_set_tasks_max(bench.engine, 2);
+    m.req = 2;
+    engine_submit(bench.engine, SESSION, &m);
+    assert_int_equal(bench_last(NOTE_ACCEPTED)->req, 2);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +414,8 @@ int main(int argc, char **argv)
             bench_setup_disk, bench_teardown),
         cmocka_unit_test_setup_teardown(test_review_record_of_a_semaphore_lives_until_the_next,
             bench_setup_disk, bench_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_review_bound_of_tasks_follows_a_reload, bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_review_refused_set_makes_no_semaphore, bench_setup_disk, bench_teardown),
     };
