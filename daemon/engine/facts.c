@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <syslog.h>
 
+#define STUCK_TRIES 64u /* that fail, in one turn */
+
 int room_for_task(struct engine *e, size_t task_bytes)
 {
     return store_reserve(
@@ -108,11 +110,15 @@ static bool append_cancel(struct engine *e, uint32_t slot, uint64_t id, uint64_t
 static void unstick(struct engine *e, uint32_t slot)
 {
     struct durable *d = entry_at(e, slot)->durable;
-    uint32_t *at = &e->stuck;
+    uint32_t *at = &e->stuck, before = 0;
 
-    while (*at != slot)
-        at = &entry_at(e, *at)->durable->stuck_next;
+    while (*at != slot) {
+        before = *at;
+        at = &entry_at(e, before)->durable->stuck_next;
+    }
     *at = d->stuck_next;
+    if (e->stuck_last == slot)
+        e->stuck_last = before;
     d->stuck = false;
 }
 
@@ -179,8 +185,12 @@ static void stick(struct engine *e, uint32_t slot, uint64_t id, enum fact fact)
     d->stuck_fact = fact; /* only an end can follow a cancel, and it says more */
     if (!d->stuck) {
         d->stuck = true;
-        d->stuck_next = e->stuck;
-        e->stuck = slot;
+        d->stuck_next = 0;
+        if (e->stuck == 0)
+            e->stuck = slot;
+        else
+            entry_at(e, e->stuck_last)->durable->stuck_next = slot;
+        e->stuck_last = slot;
     }
     if (!d->stuck_told) { /* it is tried again each turn */
         d->stuck_told = true;
@@ -205,22 +215,22 @@ void fact_append(struct engine *e, uint32_t slot, uint64_t id, enum fact fact)
         stick(e, slot, id, fact);
 }
 
+/* In turn, the longest stuck first; where there is no room for some there is none for the rest. */
 void facts_retry(struct engine *e)
 {
-    uint32_t list = e->stuck;
+    uint32_t last = e->stuck_last, slot = 0, failures = 0;
 
-    e->stuck = 0;
-    while (list != 0) {
-        uint32_t slot = list;
-        struct durable *d = entry_at(e, slot)->durable;
+    while (e->stuck != 0 && slot != last && failures < STUCK_TRIES) {
+        struct durable *d;
         struct core_task_info t;
 
-        list = d->stuck_next;
-        d->stuck = false;
+        slot = e->stuck;
+        d = entry_at(e, slot)->durable;
+        unstick(e, slot);
         (void)core_slot_info(e->core, slot, &t);
         fact_append(e, slot, t.id, d->stuck_fact);
-        if (!d->stuck)
-            d->stuck_told = false;
+        failures += d->stuck;
+        d->stuck_told = d->stuck;
         if (d->stuck || d->child == 0)
             continue;
         e->cfg.pool.read(e->cfg.pool.ctx, d->child, d->gen, true);

@@ -107,6 +107,8 @@ struct engine {
     struct store *store;
     uint32_t epoch;
     bool unclean, sealed;
+    bool dropping; /* the forget under way was asked for */
+    bool busy;     /* within a step: further events queue up */
     uint64_t now_us, wall_ms;
     int64_t wall_offset_us; /* wall clock minus monotonic clock when last looked */
     struct entry *entries;
@@ -121,17 +123,16 @@ struct engine {
     uint32_t child_cap;
     struct pending *pending; /* ring */
     uint32_t pending_head, pending_count, pending_cap;
-    uint32_t stuck;     /* first task whose fact waits for room */
+    uint32_t stuck; /* first task whose fact waits for room */
+    uint32_t stuck_last;
     uint32_t last_pool; /* of the submit before */
     uint64_t epoch_birth;
     uint32_t epoch_bytes;
     struct admission *admission; /* of the event of this step, or NULL */
     uint32_t entry_high;         /* highest slot ever seen */
-    bool dropping;               /* the forget under way was asked for */
     struct body *result;         /* outcome that came with the event of this step */
     const struct msg_progress *progress;
     uint32_t result_child, result_gen;
-    bool busy; /* within a step: further events queue up */
     struct event *queue;
     uint32_t queue_len, queue_cap;
     struct out scratch;

@@ -328,6 +328,47 @@ static void test_review_cancel_without_room_does_not_outlive_its_task(void **sta
     assert_int_equal(bench_last(NOTE_REPLY)->code, 0);
 }
 
+static unsigned count_stuck(void)
+{
+    unsigned n = 0;
+
+    for (uint32_t at = bench.engine->stuck; at != 0; n++)
+        at = entry_at(bench.engine, at)->durable->stuck_next;
+    return n;
+}
+
+/* Many wait for room: a turn tries some of them, and when there is room all get their turn. */
+static void test_review_many_facts_without_room_take_turns(void **state)
+{
+    struct msg_submit m = submit_to("p", 1, TASK_DURABLE);
+    uint64_t id[100];
+    unsigned n = 0;
+
+    (void)state;
+    (void)bench_pool("p", 100);
+    for (unsigned i = 0; i < 100; i++)
+        engine_submit(bench.engine, SESSION, &m);
+    (void)bench_await(NOTE_HAND, 0);
+    for (unsigned i = 0; i < bench.count; i++) {
+        if (bench.notes[i].type == NOTE_HAND)
+            id[n++] = bench.notes[i].id;
+    }
+    assert_int_equal(n, 100);
+    bench.begun = 1;
+    for (unsigned i = 0; i < 100; i++)
+        ask(VERB_CANCEL, 2, id[i], "", 0);
+    journal_fill();
+    for (unsigned i = 0; i < 100; i++)
+        ask(VERB_CANCEL, 3, id[i], "", 0);
+    assert_int_equal(count_stuck(), 100);
+    (void)bench_turn(0);
+    assert_int_equal(count_stuck(), 100);
+    store_unreserve(bench.engine->store, 32768, 0);
+    for (unsigned i = 0; i < 3; i++)
+        (void)bench_turn(0);
+    assert_int_equal(count_stuck(), 0);
+}
+
 /* No room for a semaphore's record: then there is no such semaphore. */
 static void test_review_refused_set_makes_no_semaphore(void **state)
 {
@@ -416,6 +457,8 @@ int main(int argc, char **argv)
             bench_setup_disk, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_review_bound_of_tasks_follows_a_reload, bench_setup_memory, bench_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_review_many_facts_without_room_take_turns, bench_setup_disk, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_review_refused_set_makes_no_semaphore, bench_setup_disk, bench_teardown),
     };
