@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POLICY_BUCKETS 4096u
+#define POLICY_BUCKETS 65536u
 
 /* FNV-1a over the fields, so that padding never counts. */
 static uint32_t mix(uint32_t h, uint64_t v)
@@ -13,9 +13,10 @@ static uint32_t mix(uint32_t h, uint64_t v)
     return h;
 }
 
-static uint32_t spec_hash(const struct core_spec *s)
+/* From a secret on, lest somebody make many that fall into one bucket. */
+static uint32_t spec_hash(const struct core *c, const struct core_spec *s)
 {
-    uint32_t h = 2166136261u;
+    uint32_t h = mix(2166136261u, c->cfg.seed);
 
     h = mix(h, s->limit_us);
     h = mix(h, s->kill_grace_us);
@@ -26,7 +27,7 @@ static uint32_t spec_hash(const struct core_spec *s)
         h, (uint64_t)s->attempts_max << 16 | (uint64_t)s->jitter_percent << 8 | s->crash_budget);
     for (unsigned i = 0; i < s->need_count; i++)
         h = mix(h, (uint64_t)s->needs[i].sem << 32 | s->needs[i].permits);
-    return h;
+    return h ^ h >> 16;
 }
 
 static bool same(const struct policy *y, const struct core_spec *s)
@@ -102,7 +103,7 @@ uint32_t policy_intern(struct core *c, const struct core_spec *spec)
         if (c->policy_buckets == NULL)
             return 0;
     }
-    hash = spec_hash(spec);
+    hash = spec_hash(c, spec);
     cell = policy_lookup(c, spec, hash);
     if (cell == 0)
         cell = policy_new(c, spec, hash);
