@@ -108,6 +108,8 @@ struct proc {
     bool garbage_told;
     uint64_t close_us; /* when the core first knew that it is ending; SIM_NEVER before */
     uint64_t born_us;
+    uint64_t progress_us; /* of its hand, as the core was told */
+    uint32_t taking;      /* take-backs that were not answered */
     struct core_cause cause;
     struct hand hands[SIM_HANDS];
     struct word link[SIM_LINK];
@@ -156,6 +158,7 @@ struct mtask {
     enum task_state last;
     uint64_t oldest_us; /* since when it is the oldest blocked one around, SIM_NEVER: is not */
     uint32_t overtaken;
+    uint64_t startable_us; /* since when nothing but a look lacks */
 };
 
 enum wait_kind { WAIT_END, WAIT_CANCEL, WAIT_ROOM, WAIT_ACCEPT };

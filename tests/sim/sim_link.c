@@ -36,6 +36,7 @@ static void deliver_result(struct sim *s, struct proc *p, const struct word *w)
         t->result_code = w->code;
     }
     sim_trace(s, "result of %u.%u #%u: %d", p->child, p->gen, w->seq, w->code);
+    p->progress_us = s->now;
     rc = sim_step(s, &ev);
     if (counts(s, p))
         SIM_CHECK_TASK(s, t, rc == 0);
@@ -78,6 +79,7 @@ static void deliver(struct sim *s, struct proc *p, const struct word *w)
         break;
     case WORD_TAKEN:
         ev.type = EVENT_CHILD_TAKEN;
+        p->taking--;
         break;
     }
     sim_trace(s, "%u.%u says %d (%u, %u)", p->child, p->gen, w->kind, w->seq, w->number);
@@ -123,8 +125,10 @@ void link_taken_now(struct sim *s)
             .gen = s->taken[i].gen,
             .seq = s->taken[i].begun,
             .number = s->taken[i].keep };
-        int rc = sim_step(s, &ev);
+        int rc;
 
+        proc_find(s, ev.child, ev.gen)->taking--;
+        rc = sim_step(s, &ev);
         SIM_CHECK(s, rc == 0 || rc == GANGER_ESTALE);
     }
     s->taken_count = 0;

@@ -22,7 +22,7 @@ struct mtask *model_add(struct sim *s)
         s->task_count++;
     memset(&s->tasks[i], 0, sizeof s->tasks[i]);
     s->tasks[i].used = true;
-    s->tasks[i].oldest_us = SIM_NEVER;
+    s->tasks[i].oldest_us = s->tasks[i].startable_us = SIM_NEVER;
     return &s->tasks[i];
 }
 

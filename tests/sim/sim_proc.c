@@ -131,6 +131,8 @@ void proc_hand(struct sim *s, const struct effect *e)
     SIM_CHECK(s, e->seq - p->unsent < SIM_HANDS);
     p->hands[e->seq % SIM_HANDS] = (struct hand){ .id = e->id, .seq = e->seq };
     p->granted = e->seq + 1;
+    if (p->progress_us == 0 || p->unsent == e->seq)
+        p->progress_us = s->now;
     s->coverage->hands++;
     s->coverage->ahead += p->unsent < e->seq;
     if (s->swarm.remote)
@@ -144,6 +146,7 @@ void proc_take_back(struct sim *s, const struct effect *e)
     struct proc *p = proc_find(s, e->child, e->gen);
 
     SIM_CHECK(s, p != NULL && e->seq < p->granted);
+    p->taking++;
     sim_trace(s, "take back %u.%u from %u (begun %u)", p->child, p->gen, e->seq, p->begun);
     if (s->swarm.remote)
         command_put(s, p, COMMAND_TAKE_BACK, e->seq);

@@ -172,6 +172,11 @@ static void reserve_check(struct sim *s)
 
         if (!t->used || t->spec.need_count == 0)
             continue;
+        if (t->last == TASK_READY && t->oldest_us != SIM_NEVER) {
+            t->oldest_us =
+                s->now; /* woken: what lacks now is a child; who passed it still counts */
+            continue;
+        }
         if (!is_oldest(s, t)) {
             t->oldest_us = SIM_NEVER;
             t->overtaken = 0;
@@ -188,6 +193,69 @@ static void reserve_check(struct sim *s)
             SIM_CHECK_TASK(s, t, t->overtaken <= OVERTAKEN_MOST);
             SIM_CHECK_TASK(s, t, s->now <= t->oldest_us + OLDEST_MOST_US);
         }
+    }
+}
+
+/* Nothing lacks but a look: the permits are there, a child is idle, and no older one reserves. */
+static bool startable(const struct sim *s, const struct mtask *t)
+{
+    struct core_sem_info info;
+
+    if (!blocked(t) || !runnable(s, t) || s->core->pools[t->spec.pool]->idle == 0)
+        return false;
+    for (unsigned i = 0; i < t->spec.need_count; i++) {
+        core_sem_info(s->core, t->spec.needs[i].sem, &info);
+        if (info.held + t->spec.needs[i].permits > info.limit ||
+            (info.reserved_by != 0 && info.reserved_by < t->id))
+            return false;
+    }
+    return true;
+}
+
+static bool is_alone(const struct sim *s, const struct mtask *t)
+{
+    for (uint32_t i = 0; i < s->task_count; i++) {
+        const struct mtask *o = &s->tasks[i];
+
+        if (o != t && o->used && (blocked(o) || o->last == TASK_READY) &&
+            (shares(o, t) || o->spec.pool == t->spec.pool))
+            return false;
+    }
+    return true;
+}
+
+/* Who could start does so: at once when it is the only one, else within the second. */
+static void startable_check(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->task_count; i++) {
+        struct mtask *t = &s->tasks[i];
+
+        if (!t->used || !startable(s, t)) {
+            t->startable_us = SIM_NEVER;
+            continue;
+        }
+        SIM_CHECK_TASK(s, t, !is_alone(s, t));
+        if (t->startable_us == SIM_NEVER)
+            t->startable_us = s->now;
+        SIM_CHECK_TASK(s, t, s->now < t->startable_us + OLDEST_MOST_US);
+    }
+}
+
+/* A task in hand: killed when its grace to stop is over, taken back when it waits for too long. */
+static void in_hand_check(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->task_count; i++) {
+        const struct mtask *t = &s->tasks[i];
+        const struct proc *p = &s->procs[t->proc];
+
+        if (!t->used || !t->in_hand || p->close_us != SIM_NEVER)
+            continue;
+        if (t->stop_told)
+            SIM_CHECK_TASK(s, t, s->now < t->stop_us + t->spec.kill_grace_us);
+        if (t->last == TASK_HANDED && t->seq >= p->begun && p->taking == 0)
+            SIM_CHECK_TASK(s, t,
+                s->now < t->hand_us + CORE_HAND_STALL_US ||
+                    s->now < p->progress_us + CORE_HAND_STALL_US);
     }
 }
 
@@ -229,6 +297,8 @@ void rules_turn(struct sim *s)
         return;
     order_check(s);
     reserve_check(s);
+    startable_check(s);
+    in_hand_check(s);
     due_check(s);
     idle_check(s);
 }
