@@ -11,12 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /* Connections taken in one go, so that a flood of them leaves the others their turn. */
 #define ACCEPT_ROUNDS   64
 #define ACCEPT_PAUSE_MS 100
+/* Descriptors that no connection gets, of those that there may be. */
+#define RESERVED_MOST  256u
+#define RESERVED_SHARE 8u
 
 struct listener {
     uv_poll_t poll;
@@ -64,6 +68,29 @@ static void pause_accepting(struct listener *l, const char *why)
     (void)uv_timer_start(&l->timer, on_timer, ACCEPT_PAUSE_MS, 0);
 }
 
+/*
+ * The last descriptors are for the journal and for the links of children: an agent whose child's
+ * link finds none is killed with all that it runs. New ones have the lowest number that is free.
+ */
+static bool is_reserved(int fd)
+{
+    struct rlimit limit;
+    rlim_t reserved;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return false;
+    reserved = limit.rlim_cur / RESERVED_SHARE;
+    if (reserved > RESERVED_MOST)
+        reserved = RESERVED_MOST;
+    return (rlim_t)fd >= limit.rlim_cur - reserved;
+}
+
+static void refuse_full(int fd)
+{
+    listener_refuse(fd, GANGER_EFULL, "the daemon has no file descriptor left");
+    log_event(LOG_WARNING, "accept-refused", "reason=%s", "no file descriptor left");
+}
+
 /* No descriptor is left: use the one in reserve to tell one peer so. False when that fails. */
 static bool refuse_one(struct listener *l)
 {
@@ -74,9 +101,8 @@ static bool refuse_one(struct listener *l)
     (void)close(l->reserve);
     fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0)
-        listener_refuse(fd, GANGER_EFULL, "the daemon has no file descriptor left");
+        refuse_full(fd);
     l->reserve = reserve_open();
-    log_event(LOG_WARNING, "accept-refused", "reason=%s", "no file descriptor left");
     return fd >= 0 && l->reserve >= 0;
 }
 
@@ -86,7 +112,10 @@ static bool accept_one(struct listener *l)
     int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd >= 0) {
-        l->take(l->ctx, fd);
+        if (is_reserved(fd))
+            refuse_full(fd);
+        else
+            l->take(l->ctx, fd);
         return true;
     }
     if (errno == EINTR || errno == ECONNABORTED)

@@ -109,6 +109,35 @@ static void test_net_without_descriptors_refuses_and_recovers(void **state)
     peer_close(&third);
 }
 
+/* Connections leave some descriptors to the journal and to the links of children. */
+static void test_net_connections_leave_descriptors_to_others(void **state)
+{
+    struct world *w = *state;
+    struct rlimit old, low;
+    struct peer first, second;
+    int probe;
+
+    listen_now(w);
+    first = client_of(w);
+    second = peer_of(w);
+    probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(probe >= 0);
+    (void)close(probe);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    low = old;
+    low.rlim_cur = (rlim_t)probe + 2; /* two are left, and an eighth is at least that */
+    assert_true(low.rlim_cur >= 16);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    peer_expect_error(&second, GANGER_EFULL, "no file descriptor left");
+    request_served(&first);
+    probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(probe >= 0);
+    (void)close(probe);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    peer_close(&first);
+    peer_close(&second);
+}
+
 static void test_net_idle_session_takes_at_most_a_kibibyte(void **state)
 {
     struct world *w = *state;
@@ -214,6 +243,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(
             test_net_left_over_socket_file_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(test_net_socket_in_use_is_left_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_net_connections_leave_descriptors_to_others, setup, teardown),
         cmocka_unit_test_setup_teardown(
             test_net_other_file_in_the_way_is_left_alone, setup, teardown),
     };
