@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -220,8 +221,14 @@ int client_run(const struct client_config *config)
     c.config = config;
     c.dice.state = config->seed * 0x9e3779b97f4a7c15ull + config->number + 1;
     c.log = open(config->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (c.log < 0 || ganger_open_async(config->socket, &c.g) < 0)
+    if (c.log < 0)
         return 1;
+    /* A client that begins while the daemon is dead has nothing yet that reconnects for it. */
+    while (ganger_open_async(config->socket, &c.g) < 0) {
+        if (test_now_ms() >= end_ms)
+            return 1;
+        (void)poll(NULL, 0, 10);
+    }
     (void)ganger_set_reconnect_ms(c.g, config->settle_ms);
     while (test_now_ms() < config->until_ms)
         (void)round_run(&c, true);
