@@ -48,6 +48,7 @@ struct conf_log {
 /* limits: */
 struct conf_limits {
     uint32_t tasks_max;         /* tasks known at once */
+    uint64_t results_bytes;     /* outcomes of ended tasks that are kept */
     uint32_t sessions_max;      /* client sessions */
     uint32_t session_out_bytes; /* unsent bytes at which a session is no longer read */
     uint64_t handshake_ms;      /* time a new connection has for its hello */

@@ -46,6 +46,7 @@ static const struct conf_key log_keys[] = {
 
 static const struct conf_key limits_keys[] = {
     KEY(conf_limits, "tasks", number, "67108864", 1, COUNT_MAX, tasks_max, NOW),
+    KEY(conf_limits, "results", size, "1GiB", 0, 1024 * GIB, results_bytes, NOW),
     KEY(conf_limits, "sessions", number, "10000", 1, 1000000, sessions_max, NOW),
     KEY(conf_limits, "session_out", size, "8MiB", 64 * KIB, GIB, session_out_bytes, NOW),
     KEY(conf_limits, "handshake", duration, "5s", 100 * MS, 10 * MINUTE, handshake_ms, NOW),

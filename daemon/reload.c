@@ -48,6 +48,7 @@ static void apply(struct gangerd *d, struct conf *conf)
     log_level_set(conf->log.level);
     net_limits(d->net, &conf->limits);
     engine_set_tasks_max(d->engine, conf->limits.tasks_max);
+    engine_set_results_max(d->engine, conf->limits.results_bytes);
     if (define_all(d, conf, err, sizeof err) < 0)
         log_event(LOG_ERR, "reload-failed", "error=%s", err);
     conf_free(d->conf);

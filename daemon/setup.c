@@ -98,6 +98,7 @@ static int open_engine(struct gangerd *d, char *err, size_t err_bytes)
 {
     const struct conf *c = d->conf;
     struct engine_config config = { .tasks_max = c->limits.tasks_max,
+        .results_max = c->limits.results_bytes,
         .grace_ms = c->limits.grace_ms,
         .orphan_retention_ms = ORPHAN_RETENTION_MS,
         .notify = turn_notify,

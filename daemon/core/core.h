@@ -196,7 +196,8 @@ enum effect_type {
     EFFECT_OUTCOME, /* slot, id, code, own, child, gen: the outcome to keep for this task. own: made
                        from the code alone; else it came with the result of this step or, if
                        child is not 0, with the exit report of that child */
-    EFFECT_FORGET,  /* slot, id: drop everything; the slot is free after it */
+    EFFECT_KEPT,    /* slot, id: the task has ended and its outcome is kept for its retention */
+    EFFECT_FORGET,  /* slot, id, own (it was kept): drop everything; the slot is free after it */
     EFFECT_CALL_DONE,   /* slot: the call's bytes are not needed any more */
     EFFECT_HAND,        /* child, gen, seq, slot, id, fence, attempt, flags, limit_us */
     EFFECT_TAKE_BACK,   /* child, gen, seq = keep; answered by EVENT_CHILD_TAKEN */
@@ -269,8 +270,8 @@ struct core_task_info {
 int core_task_info(const struct core *c, uint64_t id, struct core_task_info *ret);
 int core_slot_info(const struct core *c, uint32_t slot, struct core_task_info *ret);
 /*
- * For the records: what was asked for; what happened so far. Good also for a task that was forgotten
- * in the last step.
+ * For the records: what was asked for; what happened so far. Good also for a task that was
+ * forgotten in the last step.
  */
 void core_task_spec(const struct core *c, uint32_t slot, struct core_spec *ret);
 void core_task_attempts(const struct core *c, uint32_t slot, struct core_attempts *ret);

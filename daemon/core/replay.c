@@ -124,6 +124,7 @@ static void replay_forget(struct core *c, uint32_t slot)
 
     e->slot = slot;
     e->id = task_at(c, slot)->id;
+    e->own = state_is_end(task_at(c, slot)->state);
     task_move(c, slot, TASK_FREE);
     task_free(c, slot);
 }

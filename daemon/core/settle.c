@@ -44,11 +44,29 @@ static void outcome(struct core *c, uint32_t slot, int code, bool own, uint32_t 
     }
 }
 
+/* KEPT: its outcome was kept until now. */
+static void forget(struct core *c, uint32_t slot, bool kept)
+{
+    struct task *t = task_at(c, slot);
+    struct effect *e;
+
+    waiters_drop(c, slot);
+    if ((t->flags & CORE_TASK_DURABLE) != 0)
+        task_append(c, slot, FACT_FORGET);
+    e = effect_add(c, EFFECT_FORGET);
+    e->slot = slot;
+    e->id = t->id;
+    e->own = kept;
+    task_move(c, slot, TASK_FREE);
+    task_free(c, slot);
+}
+
 static void finish(struct core *c, uint32_t slot)
 {
     struct task *t = task_at(c, slot);
     uint64_t retention = policy_of(c, t)->retention_us;
     struct pool *p = pool_of(c, t);
+    struct effect *e;
     uint32_t told;
 
     if (t->end == TASK_DONE)
@@ -66,8 +84,13 @@ static void finish(struct core *c, uint32_t slot)
         retention = c->cfg.orphan_retention_us;
     t->when = c->now + retention;
     task_move(c, slot, t->end);
-    if (retention == 0)
-        task_forget(c, slot);
+    if (retention == 0) {
+        forget(c, slot, false);
+        return;
+    }
+    e = effect_add(c, EFFECT_KEPT);
+    e->slot = slot;
+    e->id = t->id;
 }
 
 static void end_with(
@@ -211,17 +234,7 @@ int store_event(struct core *c, const struct event *ev)
 
 void task_forget(struct core *c, uint32_t slot)
 {
-    struct task *t = task_at(c, slot);
-    struct effect *e;
-
-    waiters_drop(c, slot);
-    if ((t->flags & CORE_TASK_DURABLE) != 0)
-        task_append(c, slot, FACT_FORGET);
-    e = effect_add(c, EFFECT_FORGET);
-    e->slot = slot;
-    e->id = t->id;
-    task_move(c, slot, TASK_FREE);
-    task_free(c, slot);
+    forget(c, slot, true);
 }
 
 int drop_event(struct core *c, const struct event *ev)

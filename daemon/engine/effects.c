@@ -139,7 +139,12 @@ static void run(struct engine *e, const struct effect *f)
     case EFFECT_OUTCOME:
         outcome_keep(e, f);
         return;
+    case EFFECT_KEPT:
+        kept_add(e, f->slot, f->id);
+        return;
     case EFFECT_FORGET:
+        if (f->own)
+            kept_remove(e, f->slot);
         entry_drop(e, f->slot);
         return;
     case EFFECT_CALL_DONE:

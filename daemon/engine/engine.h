@@ -89,6 +89,7 @@ struct engine_pool_config {
 
 struct engine_config {
     uint64_t tasks_max;           /* tasks known at once */
+    uint64_t results_max;         /* bytes of outcomes that are kept */
     uint64_t grace_ms;            /* after an unclean start */
     uint64_t orphan_retention_ms; /* of an undelivered result whose own retention is 0 */
     uint64_t seed;                /* of the jitter */
@@ -131,6 +132,8 @@ void engine_grace_over(struct engine *e);
 /* ---- configuration ---- */
 /* The bound of tasks known at once, from now on. */
 void engine_set_tasks_max(struct engine *e, uint32_t tasks_max);
+/* Bytes of outcomes kept from now on; over it the oldest are forgotten before their time. */
+void engine_set_results_max(struct engine *e, uint64_t bytes);
 /* Define a pool or change it (reload). *ret_pool is its index, stable for the engine's life. */
 int engine_pool_define(struct engine *e, const struct engine_pool_config *c, uint32_t *ret_pool);
 /* A semaphore of the configuration; one that was set by hand (durable) keeps its value. */

@@ -12,6 +12,7 @@
  *   semaphores.c limits that were set by hand
  *   record.c    facts <-> bytes of the journal
  *   replay.c    journal -> core
+ *   kept.c      how much of that may be kept
  *   outcome.c   what is kept of how a task ended
  *   children.c  what agents and children report
  */
@@ -66,6 +67,13 @@ struct pending {
     uint64_t req;
     uint32_t slot;
     enum fact fact;
+};
+
+/* Ended tasks whose outcome is kept, the first to end first; some may be forgotten meanwhile. */
+struct kept {
+    uint64_t *ids; /* ring */
+    uint32_t head, count, cap;
+    uint64_t bytes; /* of outcomes that are kept */
 };
 
 /* A submit between its admission and its first effect. */
@@ -139,6 +147,7 @@ struct engine {
     uint64_t sessions;
     uint32_t *uids; /* of sessions, by the low half of their handle */
     uint32_t uid_cap;
+    struct kept kept;
 };
 
 /* local.c */
@@ -200,6 +209,12 @@ int record_read_attempt(struct engine *e, const struct store_record *r, struct c
 int record_read_end(struct engine *e, const struct store_record *r, struct event *ret,
     struct core_spec *ret_spec, struct slice *ret_outcome);
 size_t record_task_bytes(const struct engine *e, const struct core_spec *spec, size_t call_bytes);
+
+/* kept.c */
+void kept_add(struct engine *e, uint32_t slot, uint64_t id);
+void kept_remove(struct engine *e, uint32_t slot);
+void kept_bound(struct engine *e); /* forget early what is over the bound, a step of it */
+void kept_done(struct engine *e);
 
 /* replay.c */
 int replay(struct engine *e, char *err, size_t err_bytes);

@@ -232,6 +232,7 @@ void engine_close(struct engine *e)
     core_free(e->core);
     out_done(&e->scratch);
     free(e->uids);
+    kept_done(e);
     free(e->entries);
     free(e->pools);
     free(e->sems);
@@ -272,6 +273,8 @@ uint64_t engine_turn(struct engine *e)
     (void)step(e, &(struct event){ .type = EVENT_TURN });
     if (e->stuck != 0)
         facts_retry(e);
+    if (e->kept.bytes > e->cfg.results_max)
+        kept_bound(e);
     store_flush(e->store);
     return core_deadline(e->core);
 }
@@ -284,6 +287,11 @@ void engine_store_ready(struct engine *e)
 void engine_grace_over(struct engine *e)
 {
     (void)step(e, &(struct event){ .type = EVENT_GRACE_OVER });
+}
+
+void engine_set_results_max(struct engine *e, uint64_t bytes)
+{
+    e->cfg.results_max = bytes;
 }
 
 void engine_set_tasks_max(struct engine *e, uint32_t tasks_max)

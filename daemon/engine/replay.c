@@ -145,6 +145,8 @@ static int replay_end(struct replay *p, const struct store_record *r)
         return 0;
     }
     rc = end_keep(p, r, outcome);
+    if (rc == 0 && core_task_info(e->core, r->key, &t) == 0)
+        kept_add(e, t.slot, r->key);
     if (rc == 0 && over)
         (void)step(e, &(struct event){ .type = EVENT_REPLAY_FORGET, .id = r->key });
     return rc;

@@ -277,6 +277,7 @@ void model_effect(struct sim *s, const struct effect *e)
     case EFFECT_FORGET:
         forgets(s, e);
         return;
+    case EFFECT_KEPT:
     case EFFECT_CALL_DONE:
         return;
     case EFFECT_HAND:

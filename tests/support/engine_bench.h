@@ -60,6 +60,7 @@ struct bench {
     bool on_disk;
     uint64_t tasks_max; /* 0: many */
     char err[512];
+    uint64_t results_max; /* 0: no bound */
 };
 
 static struct bench bench;
@@ -216,6 +217,7 @@ static void on_news(void *ctx)
 static int bench_open(void)
 {
     struct engine_config c = { .tasks_max = bench.tasks_max == 0 ? 1000000 : bench.tasks_max,
+        .results_max = bench.results_max == 0 ? UINT64_MAX : bench.results_max,
         .grace_ms = 5000,
         .orphan_retention_ms = 60000,
         .net = { NULL, on_accepted, on_refused, on_ended, on_progress, on_reply },

@@ -200,7 +200,7 @@ static void test_docs_manual_has_bounds_of_messages(void **state)
         }
         conf_errors_done(&errors);
     }
-    assert_int_equal(checked, 22);
+    assert_int_equal(checked, 23);
     free(text);
 }
 

@@ -274,6 +274,32 @@ static void test_engine_forgets_a_result_on_request(void **state)
     assert_int_equal(bench_last(NOTE_REPLY)->code, GANGER_ENOTASK);
 }
 
+static void test_engine_results_over_their_bound_go_first_to_end_first(void **state)
+{
+    struct msg_submit m = submit_to("p", 7, 0);
+    unsigned from;
+    uint64_t id[3];
+
+    (void)state;
+    (void)bench_pool("p", 1);
+    engine_set_results_max(bench.engine, 200);
+    for (unsigned i = 0; i < 3; i++) {
+        uint8_t result[100] = { 0xc4, 98 };
+
+        from = bench.count;
+        engine_submit(bench.engine, SESSION, &m);
+        id[i] = bench_await(NOTE_ACCEPTED, from)->id;
+        finish(bench_await(NOTE_HAND, from), 0, result, sizeof result);
+    }
+    (void)bench_turn(0);
+    ask(VERB_STATUS, 1, id[0], "", 0);
+    assert_int_equal(bench_last(NOTE_REPLY)->code, GANGER_ENOTASK);
+    ask(VERB_STATUS, 2, id[1], "", 0);
+    assert_int_equal(bench_last(NOTE_REPLY)->code, 0);
+    ask(VERB_STATUS, 3, id[2], "", 0);
+    assert_int_equal(bench_last(NOTE_REPLY)->code, 0);
+}
+
 static void test_engine_clock_jump_moves_a_wall_clock_start(void **state)
 {
     struct msg_submit m = submit_to("p", 7, 0);
@@ -343,6 +369,8 @@ int main(int argc, char **argv)
             test_engine_clock_jump_moves_a_wall_clock_start, bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_engine_delay_ignores_a_clock_jump, bench_setup_memory, bench_teardown),
+        cmocka_unit_test_setup_teardown(test_engine_results_over_their_bound_go_first_to_end_first,
+            bench_setup_memory, bench_teardown),
     };
 
     return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
