@@ -144,7 +144,7 @@ static void process_kill(struct chaos *c, enum daemon_role role)
 }
 
 /* One that hangs for a while, as on a machine that is short of memory. */
-static void process_freeze(struct chaos *c)
+static void process_pause(struct chaos *c)
 {
     pid_t pid = process_pick(c, (enum daemon_role)dice_below(&c->dice, DAEMON_OTHER));
 
@@ -156,12 +156,30 @@ static void process_freeze(struct chaos *c)
     c->freezes++;
 }
 
+/* The new gangerd has to wait for an agent of the old one, which does not see that that has gone.
+ */
+static void daemon_shoot_behind_agent(struct chaos *c)
+{
+    pid_t agent = process_pick(c, DAEMON_AGENT);
+
+    if (agent <= 0 || !process_freeze(agent))
+        return;
+    daemon_kill(c->d);
+    c->kills[DAEMON_SELF]++;
+    c->freezes++;
+    daemon_spawn(c->d);
+    pause_ms(100 + (long)dice_below(&c->dice, 400));
+    process_thaw(agent);
+}
+
 static void shoot(struct chaos *c)
 {
     uint32_t n = dice_below(&c->dice, 100);
 
-    if (n < 12)
+    if (n < 10)
         daemon_shoot(c);
+    else if (n < 13)
+        daemon_shoot_behind_agent(c);
     else if (n < 30)
         process_kill(c, DAEMON_AGENT);
     else if (n < 85)
@@ -169,7 +187,7 @@ static void shoot(struct chaos *c)
     else if (n < 90)
         process_kill(c, DAEMON_OTHER);
     else if (n < 95)
-        process_freeze(c);
+        process_pause(c);
     else
         client_kill(c);
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -374,6 +375,31 @@ pid_t daemon_pid(const struct daemon *d)
 }
 
 /* ---- its processes ---- */
+
+/*
+ * Not by SIGSTOP: the kernel wakes a stopped process whose parent dies and leaves its group an
+ * orphan.
+ */
+bool process_freeze(pid_t pid)
+{
+    int status;
+
+    if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0)
+        return false;
+    if (ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) == 0 && waitpid(pid, &status, __WALL) == pid &&
+        WIFSTOPPED(status))
+        return true;
+    (void)ptrace(PTRACE_DETACH, pid, NULL, NULL);
+    return false;
+}
+
+void process_thaw(pid_t pid)
+{
+    if (ptrace(PTRACE_DETACH, pid, NULL, NULL) == 0)
+        return;
+    /* It was killed meanwhile: as its tracer we are to hear of that too. */
+    (void)waitpid(pid, NULL, __WALL | WNOHANG);
+}
 
 /* The file NAME of process PID, NUL-terminated; its length or -1. */
 static ssize_t proc_read(pid_t pid, const char *name, char *text, size_t bytes)

@@ -80,6 +80,10 @@ size_t daemon_count(const struct daemon *d, enum daemon_role role);
 /* The first of a role, 0 for none. */
 pid_t daemon_first(const struct daemon *d, enum daemon_role role);
 
+/* Hold a process still, whatever happens around it. False: not possible here. Then let it go. */
+bool process_freeze(pid_t pid);
+void process_thaw(pid_t pid);
+
 /* Milliseconds of the monotonic clock. */
 int64_t test_now_ms(void);
 /* Between two looks at something that will not say when it changes. */

@@ -103,6 +103,38 @@ static void test_restart_after_kill_9_ends_the_grace_when_the_old_are_gone(void 
     scene_close(&s);
 }
 
+/* An agent that hangs keeps its children from dying with the daemon. */
+static void test_restart_runs_nothing_twice_while_an_old_child_lives(void **state)
+{
+    struct scene s = scene_open(yaml);
+    struct ganger_options o = durable();
+    const char *gate = gate_make(s.d, "gate");
+    pid_t agent = daemon_first(s.d, DAEMON_AGENT);
+    struct ganger_future *f;
+    uint64_t id;
+    int fd;
+
+    (void)state;
+    id = task_id(task_submit(s.g, "mod", "wait", value_of("s", gate), &o));
+    fd = gate_enter(gate);
+    assert_true(process_freeze(agent));
+    daemon_kill(s.d);
+    daemon_start(s.d);
+    scene_reopen(&s);
+    daemon_log_wait(s.d, "waiting-for-old-agents");
+    assert_true(why_is(s.g, id, "grace"));
+    /* A task of the new time need not wait. */
+    (void)task_run(s.g, "mod", "nothing", value_of("n"));
+    assert_true(why_is(s.g, id, "grace"));
+    (void)close(fd); /* before the next attempt can open it */
+    process_thaw(agent);
+    UNTIL(s.d, !why_is(s.g, id, "grace"));
+    f = attach(&s, id);
+    (void)close(gate_enter(gate));
+    (void)task_done(f);
+    scene_close(&s);
+}
+
 static void test_restart_keeps_results_for_who_asks_later(void **state)
 {
     struct scene s = scene_open(yaml);
@@ -349,6 +381,7 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_restart_after_a_clean_stop_has_no_grace),
         cmocka_unit_test(test_restart_after_kill_9_ends_the_grace_when_the_old_are_gone),
+        cmocka_unit_test(test_restart_runs_nothing_twice_while_an_old_child_lives),
         cmocka_unit_test(test_restart_keeps_results_for_who_asks_later),
         cmocka_unit_test(test_restart_keeps_results_that_the_journal_has_moved),
         cmocka_unit_test(test_restart_never_runs_an_ended_task_again),
