@@ -4,6 +4,7 @@
 #include "proto/err.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static void errors_log(struct conf_errors *errors)
 {
@@ -45,6 +46,8 @@ static void apply(struct gangerd *d, struct conf *conf)
     char err[256];
 
     changes_log(d->conf, conf);
+    if (conf->log.format != d->conf->log.format)
+        log_open(STDERR_FILENO, conf->log.format);
     log_level_set(conf->log.level);
     net_limits(d->net, &conf->limits);
     engine_set_tasks_max(d->engine, conf->limits.tasks_max);
