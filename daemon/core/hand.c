@@ -131,10 +131,9 @@ int hand_taken(struct core *c, uint32_t child, const struct event *ev)
     uint32_t begun = ev->seq, stays;
     const struct task *t;
 
-    if (k->taking > 0)
-        k->taking--;
-    if (k->state != CHILD_READY)
+    if (k->taking == 0 || k->state != CHILD_READY)
         return GANGER_ESTALE;
+    k->taking--;
     if (begun < k->done)
         begun = k->done;
     /* What was begun stays begun, whatever the child has written over its word since. */
@@ -175,7 +174,7 @@ static void measure(struct core *c, struct child *k)
     }
     k->batch_us = c->now - k->last_us;
     k->batch_count = 1;
-    if (k->batch_us * 1000 > p->run_avg_ns * GANGER_HAND_MAX * 2)
+    if (p->run_avg_ns != 0 && k->batch_us * 1000 > p->run_avg_ns * GANGER_HAND_MAX * 2)
         p->run_avg_ns = k->batch_us * 1000 / GANGER_HAND_MAX;
 }
 
