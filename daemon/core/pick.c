@@ -23,7 +23,9 @@ static uint32_t child_for(const struct core *c, const struct pool *p, uint32_t s
     if (child != 0 || share < 2)
         return child;
     for (child = p->partial; child != 0; child = child_at(c, child)->next) {
-        if (in_hand(c, child) <= share / 2)
+        /* What came behind a task that runs long would be taken back at once. */
+        if (in_hand(c, child) <= share / 2 &&
+            c->now < child_at(c, child)->last_us + CORE_HAND_STALL_US)
             return child;
     }
     return 0;

@@ -80,6 +80,7 @@ static void deliver(struct sim *s, struct proc *p, const struct word *w)
     case WORD_TAKEN:
         ev.type = EVENT_CHILD_TAKEN;
         p->taking--;
+        p->taken_us = s->now;
         break;
     }
     sim_trace(s, "%u.%u says %d (%u, %u)", p->child, p->gen, w->kind, w->seq, w->number);
@@ -127,6 +128,7 @@ void link_taken_now(struct sim *s)
             .number = s->taken[i].keep };
         int rc;
 
+        proc_find(s, ev.child, ev.gen)->taken_us = s->now;
         proc_find(s, ev.child, ev.gen)->taking--;
         rc = sim_step(s, &ev);
         SIM_CHECK(s, rc == 0 || rc == GANGER_ESTALE);

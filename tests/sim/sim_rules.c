@@ -255,6 +255,7 @@ static void in_hand_check(struct sim *s)
         if (t->last == TASK_HANDED && t->seq >= p->begun && p->taking == 0)
             SIM_CHECK_TASK(s, t,
                 s->now < t->hand_us + CORE_HAND_STALL_US ||
+                    s->now < p->taken_us + CORE_HAND_STALL_US ||
                     s->now < p->progress_us + CORE_HAND_STALL_US);
     }
 }

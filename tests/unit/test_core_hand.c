@@ -115,6 +115,37 @@ static void test_core_take_back_leaves_what_was_begun_meanwhile(void **state)
     assert_int_equal(rig_state(&rig, ids[2]), TASK_READY);
 }
 
+static void test_core_take_back_in_vain_is_not_repeated_at_once(void **state)
+{
+    uint64_t ids[3];
+
+    (void)state;
+    stalled(ids);
+    assert_int_equal(rig_taken(&rig, 4, 3), 0); /* two were begun, but no result came yet */
+    assert_true(core_deadline(rig.core) >= rig.now + CORE_HAND_STALL_US);
+    rig_pass(&rig, CORE_HAND_STALL_US - 1);
+    assert_null(rig_effect(&rig, EFFECT_TAKE_BACK, 0));
+    rig_pass(&rig, 1);
+    assert_non_null(rig_effect(&rig, EFFECT_TAKE_BACK, 0));
+}
+
+static void test_core_hand_goes_not_behind_a_task_that_runs_long(void **state)
+{
+    uint64_t first, second;
+
+    (void)state;
+    (void)rig_warm(&rig);
+    first = rig_submit(&rig);
+    rig_turn(&rig);
+    rig_pass(&rig, CORE_HAND_STALL_US);
+    second = rig_submit(&rig);
+    (void)rig_submit(&rig);
+    (void)rig_submit(&rig);
+    rig_turn(&rig);
+    assert_int_equal(rig_state(&rig, first), TASK_RUNNING);
+    assert_int_equal(rig_state(&rig, second), TASK_READY);
+}
+
 static void test_core_take_back_answer_unasked_is_stale(void **state)
 {
     (void)state;
@@ -389,6 +420,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_rig(test_core_hand_fences_and_attempts_rise),
         cmocka_unit_test_rig(test_core_take_back_returns_what_was_not_begun),
         cmocka_unit_test_rig(test_core_take_back_leaves_what_was_begun_meanwhile),
+        cmocka_unit_test_rig(test_core_take_back_in_vain_is_not_repeated_at_once),
+        cmocka_unit_test_rig(test_core_hand_goes_not_behind_a_task_that_runs_long),
         cmocka_unit_test_rig(test_core_take_back_answer_unasked_is_stale),
         cmocka_unit_test_rig(test_core_returned_more_than_taken_is_malformed),
         cmocka_unit_test_rig(test_core_word_of_another_generation_is_stale),
