@@ -225,6 +225,59 @@ static void test_wire_unknown_verb_gets_a_reply_and_the_connection_lives(void **
     scene_close(&s);
 }
 
+static void submit_raw(struct out *o, const char *pool, const char *payload, size_t bytes)
+{
+    struct batch b;
+    struct msg_submit m = { .req = 9,
+        .flags = TASK_WAIT,
+        .pool = { (const uint8_t *)pool, strlen(pool) },
+        .function = { (const uint8_t *)"echo", 4 },
+        .payload = { (const uint8_t *)payload, bytes } };
+
+    batch_begin(&b, o, MSG_SUBMIT);
+    msg_add_submit(&b, o, &m);
+    batch_end(&b, o);
+}
+
+/* A client library would not send this; the worker is the first who looks at it. */
+static void test_wire_payload_that_is_no_msgpack_fails_its_task_only(void **state)
+{
+    static uint8_t data[8192];
+    struct scene s = scene_open(yaml);
+    struct out o = hello_of(GANGER_PROTOCOL_VERSION);
+    int fd = raw_connect(s.d);
+    size_t have = 0, at = 0, body_bytes;
+    const uint8_t *body;
+    struct msg_end end = { 0 };
+
+    (void)state;
+    submit_raw(&o, "mod", "\xc1\xc1", 2);
+    raw_send(fd, o.data, o.len);
+    while (end.req != 9) {
+        int64_t used = frame_next(data + at, have - at, GANGER_FRAME_MAX, &body, &body_bytes, NULL);
+        struct msg m;
+
+        if (used <= 0) {
+            ssize_t got = recv(fd, data + have, sizeof data - have, 0);
+
+            assert_true(got > 0);
+            have += (size_t)got;
+            continue;
+        }
+        at += (size_t)used;
+        assert_int_equal(msg_open(body, body_bytes, &m), 0);
+        if (m.type == MSG_END)
+            assert_int_equal(msg_read_end(&m, &end), 0);
+    }
+    assert_int_equal(end.end, END_FAILED);
+    assert_int_equal(end.code, GANGER_EDECODE);
+    (void)close(fd);
+    out_done(&o);
+    assert_int_equal(value_int(task_run(s.g, "mod", "add", value_of("a2ii", 1l, 2l))), 3);
+    assert_int_equal(ask_int(s.g, GANGER_POOLS, 0, "mod", "deaths"), 0);
+    scene_close(&s);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -239,6 +292,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_wire_truncated_hello_and_silence_ends_in_time),
         cmocka_unit_test(test_wire_wrong_version_is_refused),
         cmocka_unit_test(test_wire_agent_of_an_unknown_pool_is_refused),
+        cmocka_unit_test(test_wire_payload_that_is_no_msgpack_fails_its_task_only),
         cmocka_unit_test(test_wire_unknown_verb_gets_a_reply_and_the_connection_lives),
     };
 
