@@ -101,12 +101,25 @@ static void pause_ms(long ms)
     (void)nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
 }
 
+/* One that has just begun does not know yet what SIGTERM asks for, and dies of it. */
+static void daemon_await(struct chaos *c)
+{
+    int64_t end_ms = test_now_ms() + DAEMON_WAIT_MS;
+    struct ganger *g = NULL;
+    unsigned round = 0;
+
+    while (ganger_open(daemon_socket(c->d), &g) < 0 && test_now_ms() < end_ms)
+        test_back_off(&round);
+    ganger_close(g);
+}
+
 /* At once; or while it drains; or, once it has drained, not at all. */
 static void daemon_shoot(struct chaos *c)
 {
     uint32_t n = dice_below(&c->dice, 5);
 
     if (n == 0) {
+        daemon_await(c);
         daemon_stop(c->d);
         c->stops++;
     } else {
