@@ -53,7 +53,12 @@ static void test_net_many_sessions_are_all_served(void **state)
 {
     struct world *w = *state;
     static struct peer p[500];
+    struct rlimit files;
 
+    /* Both ends are here, and the usual limit of a user is 1024. */
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
     listen_now(w);
     for (size_t i = 0; i < 500; i++)
         p[i] = client_of(w);
