@@ -109,6 +109,7 @@ struct proc {
     uint64_t close_us; /* when the core first knew that it is ending; SIM_NEVER before */
     uint64_t born_us;
     uint64_t progress_us; /* of its hand, as the core was told */
+    uint64_t told_step;   /* in which its end was told: the model still looks at it then */
     uint64_t taken_us;    /* the last answer to a take-back */
     uint32_t taking;      /* take-backs that were not answered */
     struct core_cause cause;

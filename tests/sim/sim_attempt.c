@@ -47,7 +47,7 @@ static void left_by_result(struct mtask *t)
     bool late = !t->cancel && t->stop_told;
 
     t->has_result = false;
-    if (t->result_code == 0) {
+    if (t->result_code == 0 && !t->stop_told) {
         t->attempts++;
         must_end(t, TASK_DONE, 0);
     } else {

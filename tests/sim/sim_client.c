@@ -93,7 +93,7 @@ static void spec_times(struct sim *s, struct core_spec *spec)
         spec->expiry_us = s->now + 1 + sim_below(s, scale * 2);
     if (w->limits && sim_chance(s, 40))
         spec->limit_us = 1 + sim_below(s, scale * 2);
-    spec->kill_grace_us = sim_below(s, scale);
+    spec->kill_grace_us = sim_chance(s, 30) ? 0 : sim_below(s, scale);
     if (w->retries && sim_chance(s, 60)) {
         spec->attempts_max = (uint16_t)(1 + sim_below(s, 5));
         spec->crash_budget = (uint8_t)sim_below(s, 4);

@@ -53,6 +53,7 @@ static void deliver_end(struct sim *s, struct proc *p)
     p->eof_told = true;
     proc_close(s, p);
     sim_trace(s, "link of %u.%u is closed, begun %u", p->child, p->gen, ev.seq);
+    p->told_step = s->steps + 1;
     SIM_CHECK(s, sim_step(s, &ev) == 0 || !counted);
 }
 
@@ -156,6 +157,7 @@ static void report_exit(struct sim *s, struct proc *p)
     p->group_told = !p->group;
     proc_close(s, p);
     sim_trace(s, "%u.%u has exited, begun %u, group %d", p->child, p->gen, ev.seq, p->group);
+    p->told_step = s->steps + 1;
     SIM_CHECK(s, sim_step(s, &ev) == 0 || !counted);
 }
 
@@ -166,6 +168,7 @@ static void report_group(struct sim *s, struct proc *p)
 
     p->group_told = true;
     sim_trace(s, "group of %u.%u is empty", p->child, p->gen);
+    p->told_step = s->steps + 1;
     SIM_CHECK(s, sim_step(s, &ev) == 0 || !counted);
 }
 

@@ -5,7 +5,7 @@
 /* Nobody will say or hear a word of it any more. */
 static bool proc_over(const struct sim *s, const struct proc *p)
 {
-    if (p->alive || p->group)
+    if (p->alive || p->group || p->told_step == s->steps)
         return false;
     return p->old || (p->exit_told && p->group_told) || proc_written_off(s, p);
 }

@@ -36,8 +36,9 @@ static void mixed(struct sim *s, struct swarm *w)
 static void fast(struct sim *s, struct swarm *w)
 {
     w->coalesce = true;
-    w->limits = sim_chance(s, 30);
+    w->limits = sim_chance(s, 60);
     w->needs = sim_chance(s, 30);
+    w->garbage = sim_chance(s, 20);
     w->slow_init = false;
     w->early_deaths = w->delays = w->agent_down = false;
     w->tasks = 60 + sim_below(s, 200);
