@@ -301,9 +301,9 @@ GANGER_PUBLIC int ganger_wait_room(
 enum ganger_end {
     GANGER_END_NONE = 0, /* not ended, or refused, or its end is not known here */
     GANGER_END_DONE = 1,
-    GANGER_END_FAILED = 2,
+    GANGER_END_FAILED = 2, /* its only attempt failed, it expired, or its pool is broken */
     GANGER_END_CANCELLED = 3,
-    GANGER_END_DEAD = 4 /* set aside: its attempts or its crash budget are spent */
+    GANGER_END_DEAD = 4 /* its attempts, more than one, or its crash budget are spent */
 };
 
 /* How the worker process of a failed task ended. */
@@ -315,7 +315,7 @@ struct ganger_worker_end {
     struct ganger_bytes stderr_tail; /* its last output, may hold any bytes */
 };
 
-/* Why an earlier attempt of the task failed. */
+/* Why an attempt of the task failed. The numbers are those of a dead worker process, else 0. */
 struct ganger_cause {
     int code;
     uint32_t signal, exit_code;
@@ -334,7 +334,9 @@ struct ganger_failure {
         value;      /* msgpack value that came along (a command's output); may be empty */
     int has_worker; /* non-zero: WORKER holds the end of a worker process */
     struct ganger_worker_end worker;
-    uint32_t cause_count; /* earlier attempts, oldest first */
+    /* Attempts that ended, the last one included, oldest first; the newest ones are kept. None if
+     * only one attempt was allowed. */
+    uint32_t cause_count;
     struct ganger_cause causes[GANGER_ERROR_CAUSES];
 };
 
@@ -402,10 +404,10 @@ GANGER_PUBLIC void ganger_future_progress(
     const struct ganger_future *f, struct ganger_progress *ret_progress);
 
 /*
- * Ask the daemon to cancel the task; does not wait. The future ends with GANGER_ECANCELLED, or
- * otherwise if the task was faster. If the task is not accepted yet, it is cancelled as soon as it
- * is. 0 if it has ended already. GANGER_ESTATE: GANGER_QUIET, so it has no id; GANGER_ECONN,
- * _ENOMEM.
+ * Ask the daemon to cancel the task; does not wait. The future ends with GANGER_ECANCELLED whatever
+ * the function still returns, or otherwise if the task had ended before the daemon told it to stop.
+ * If the task is not accepted yet, it is cancelled as soon as it is. 0 if it has ended already.
+ * GANGER_ESTATE: GANGER_QUIET, so it has no id; GANGER_ECONN, _ENOMEM.
  */
 GANGER_PUBLIC int ganger_future_cancel(struct ganger_future *f);
 

@@ -124,7 +124,8 @@ GANGER_PUBLIC uint64_t ganger_task_limit_ms(const struct ganger_task *task);
 
 /*
  * Non-zero once this task has been asked to stop (cancelled, or over its time limit). The function
- * should then return soon, with anything; it is killed after the grace. Cheap: reads a flag.
+ * should then return soon; it is killed after the grace. Whatever it returns, the attempt ends as
+ * cancelled or with the time limit's error. Cheap: reads a flag.
  */
 GANGER_PUBLIC int ganger_task_cancelled(const struct ganger_task *task);
 
