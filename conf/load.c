@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SEGMENTS_MIN 4u /* the journal needs room to copy live records forward */
+#define SEGMENTS_MIN 8u /* the journal needs room to copy live records forward */
 
 bool name_valid(const char *text, size_t bytes)
 {

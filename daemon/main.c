@@ -111,11 +111,24 @@ free_daemon:
     return status;
 }
 
+/* Started without one of the standard descriptors: else the journal would take its number. */
+static void standard_open(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     char err[256] = "";
 
+    standard_open();
     if (options_parse(argc, argv, &options, err, sizeof err) < 0) {
         (void)fprintf(stderr, "gangerd: %s\nTry gangerd --help.\n", err);
         return EXIT_CONFIG;

@@ -78,8 +78,8 @@ void reload(struct gangerd *d)
         else
             conf_free(conf);
     }
-    if (rc < 0)
-        log_event(LOG_ERR, "reload-refused", "error=%s text=%s", error_name(rc), err);
+    if (rc < 0 && errors.count == 0)
+        log_event(LOG_ERR, "reload-refused", "error=%s", err[0] != '\0' ? err : error_text(rc));
     errors_log(&errors);
     status_ready(d);
 }

@@ -18,18 +18,28 @@ static int complain(const struct options *o, const char *reason, int status)
     return status;
 }
 
+/* The module's load, whose failure is told here as well as to the daemon. */
+static int load(void *arg, const struct ganger_module **ret_module, char *err, size_t err_bytes)
+{
+    const struct options *o = arg;
+    union {
+        const char *from;
+        void *to;
+    } path = { o->module };
+    int rc = module_load(path.to, ret_module, err, err_bytes);
+
+    if (rc < 0)
+        (void)complain(o, err, 1);
+    return rc;
+}
+
 static int work(struct options *o)
 {
     char err[1024] = "";
 
     if (o->module != NULL) {
-        union {
-            const char *from;
-            void *to;
-        } path = { o->module };
-
-        o->config.load = module_load;
-        o->config.load_arg = path.to;
+        o->config.load = load;
+        o->config.load_arg = o;
     }
     if (ganger_worker_run(&o->config, err, sizeof err) < 0)
         return complain(o, err, 1);

@@ -4,9 +4,11 @@
 #include "signals.h"
 #include "times.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CALL         (GROUP_TASK | GROUP_ARGS)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -164,11 +166,24 @@ static int cli_main(struct cli *cli, int argc, char **argv)
     return rc != 0 ? rc : command_start(cli);
 }
 
+/* Started without one of the standard descriptors: else a socket would take its number. */
+static void standard_open(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli;
     int status;
 
+    standard_open();
     options_init(&cli);
     status = cli_main(&cli, argc, argv);
     bar_hide();

@@ -308,7 +308,7 @@ struct core_why {
     uint32_t holder_count;
     uint64_t due_us; /* DELAY, BACKOFF, GRACE */
     uint64_t ahead;  /* QUEUE...: tasks ahead; counted up to 10,000 */
-    uint32_t workers_ready, workers_busy;
+    uint32_t workers_wanted, workers_ready, workers_busy;
 };
 /* The scheduler's own answer for a task. GANGER_ENOTASK. */
 int core_why(const struct core *c, uint64_t id, struct core_why *ret);

@@ -161,12 +161,15 @@ void attempt_result(struct core *c, uint32_t slot, int code, uint32_t outcome_by
     bool late = (t->marks & MARK_LIMIT) != 0;
 
     t->result_bytes = outcome_bytes;
-    if (code == 0) { /* finished work counts, even when it was told to stop meanwhile */
+    /* Work that was finished before it was told to stop counts; what comes after is half of it. */
+    if (code == 0 && t->state != TASK_STOPPING) {
         end_with(c, slot, TASK_DONE, 0, false, 0);
         return;
     }
     if (late)
         code = GANGER_ETIMELIMIT;
+    else if (code == 0)
+        code = GANGER_ECANCELLED;
     attempt_failed(c, slot, (struct core_cause){ .code = (uint8_t)-code }, false, late, 0);
 }
 

@@ -29,7 +29,7 @@ static const struct state_row rows[TASK_STATES] = {
     [TASK_RUNNING] = { "running", TO(READY) | TO(STOPPING) | TO(SETTLING) | TO(DELAYED) | TO(DONE) |
                                       TO(FAILED) | TO(CANCELLED) | TO(DEAD) },
     [TASK_STOPPING] = { "stopping",
-        TO(SETTLING) | TO(DELAYED) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | TO(DEAD) },
+        TO(SETTLING) | TO(DELAYED) | TO(FAILED) | TO(CANCELLED) | TO(DEAD) },
     [TASK_SETTLING] = { "settling",
         TO(DELAYED) | TO(READY) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | TO(DEAD) | TO(SETTLING) },
     [TASK_DONE] = { "done", TO(FREE) },

@@ -78,6 +78,7 @@ int core_why(const struct core *c, uint64_t id, struct core_why *ret)
     *ret = (struct core_why){ .reason = WHY_RUNNING };
     (void)core_slot_info(c, slot, &ret->task);
     core_pool_info(c, lane_of(c, t)->pool, &info);
+    ret->workers_wanted = info.target;
     ret->workers_ready = info.ready;
     ret->workers_busy = info.busy;
     switch ((enum task_state)t->state) {

@@ -123,6 +123,10 @@ static void why_text(const struct engine *e, const struct core_why *w, char *tex
         (void)snprintf(text, bytes, "pool %s is not in the configuration", pool);
         return;
     case WHY_NO_WORKER:
+        if (w->workers_wanted == 0) {
+            (void)snprintf(text, bytes, "pool %s has 0 processes; resize it", pool);
+            return;
+        }
         (void)snprintf(text, bytes, "pool %s has no worker%s%s", pool, reason == NULL ? "" : ": ",
             reason == NULL ? "" : reason);
         return;

@@ -172,6 +172,19 @@ static int verb_room(struct request *r, struct out *value)
     return rc;
 }
 
+/* As in the configuration, so that what was set by hand can be written there. */
+static bool name_legal(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = name.data[i];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+
+        if (!word && (i == 0 || (c != '.' && c != '_' && c != '-')))
+            return false;
+    }
+    return true;
+}
+
 static int verb_sem_set(struct request *r, struct out *value)
 {
     const struct msg_request *m = r->m;
@@ -184,8 +197,10 @@ static int verb_sem_set(struct request *r, struct out *value)
             GANGER_PERMITS_MAX);
         return GANGER_ERANGE;
     }
-    if (memchr(m->name.data, '\0', m->name.len) != NULL) {
-        (void)snprintf(r->text, sizeof r->text, "the name of a semaphore has no NUL in it");
+    if (!name_legal(m->name)) {
+        (void)snprintf(r->text, sizeof r->text,
+            "the name of a semaphore begins with a letter or digit; letters, digits, \".\", \"_\" "
+            "and \"-\" follow");
         return GANGER_EINVAL;
     }
     rc = fact_semaphore(r->e, m->name, (uint32_t)m->number, r->session, m->req, &sem);

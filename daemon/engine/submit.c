@@ -104,6 +104,10 @@ static void refusal(struct engine *e, const struct core_spec *s, int code, bool 
     core_pool_info(e->core, s->pool, &i);
     if (journal)
         (void)snprintf(text, text_bytes, "the journal has no room: %s", error_text(code));
+    else if (code == GANGER_EFULL && i.tasks < i.settings.backlog &&
+             i.bytes + s->call_bytes <= i.settings.backlog_bytes)
+        (void)snprintf(text, text_bytes,
+            "the daemon knows as many tasks as limits.tasks lets it, kept results included");
     else if (code == GANGER_EFULL)
         (void)snprintf(text, text_bytes,
             "pool %s is full: %llu tasks of %llu, %llu bytes of %llu; wait for room",

@@ -188,6 +188,32 @@ static void child_lawful(struct sim *s, const struct effect *e, const struct mta
     SIM_CHECK_TASK(s, t, others < GANGER_HAND_MAX);
 }
 
+/* What ended for want of words in this same turn left its hand without an effect of its own. */
+static void leave_quietly(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->task_count; i++) {
+        struct mtask *t = &s->tasks[i];
+        struct core_task_info info;
+
+        if (!t->used || !t->in_hand || core_slot_info(s->core, t->slot, &info) < 0)
+            continue;
+        if (info.child != t->child || info.gen != t->gen || info.seq != t->seq)
+            attempt_leave(s, t);
+    }
+}
+
+static void permits_take(struct sim *s, const struct mtask *t)
+{
+    for (unsigned i = 0; i < t->spec.need_count; i++) {
+        uint32_t sem = t->spec.needs[i].sem;
+
+        s->sem_granted[sem] += t->spec.needs[i].permits;
+        if (s->sem_granted[sem] > s->sem_limit[sem])
+            leave_quietly(s);
+        SIM_CHECK_TASK(s, t, s->sem_granted[sem] <= s->sem_limit[sem]);
+    }
+}
+
 void attempt_hand(struct sim *s, const struct effect *e)
 {
     struct mtask *t = model_find(s, e->id);
@@ -200,12 +226,7 @@ void attempt_hand(struct sim *s, const struct effect *e)
     SIM_CHECK_TASK(s, t, t->expect == EXPECT_NOTHING);
     hand_lawful(s, e, t);
     child_lawful(s, e, t);
-    for (unsigned i = 0; i < t->spec.need_count; i++) {
-        uint32_t sem = t->spec.needs[i].sem;
-
-        s->sem_granted[sem] += t->spec.needs[i].permits;
-        SIM_CHECK_TASK(s, t, s->sem_granted[sem] <= s->sem_limit[sem]);
-    }
+    permits_take(s, t);
     s->last_fence = e->fence;
     t->in_hand = true;
     t->child = e->child;

@@ -119,7 +119,7 @@ static void test_conf_pool_defaults_are_those_documented(void **state)
 static void test_conf_every_section_is_read(void **state)
 {
     struct conf *c = load("socket: {path: /run/x.sock, mode: 0660, group: 12}\n"
-                          "journal: {dir: /var/j, segment: 1MiB, max: 4MiB}\n"
+                          "journal: {dir: /var/j, segment: 1MiB, max: 8MiB}\n"
                           "log: {level: debug, format: plain}\n"
                           "limits: {tasks: 7, sessions: 8, session_out: 1MB, handshake: 1s500ms,\n"
                           "         grace: 0, drain: 1d}\n"
@@ -131,7 +131,7 @@ static void test_conf_every_section_is_read(void **state)
     assert_int_equal(c->socket.group, 12);
     assert_string_equal(c->journal.dir, "/var/j");
     assert_int_equal(c->journal.segment_bytes, 1u << 20);
-    assert_int_equal(c->journal.max_bytes, 4u << 20);
+    assert_int_equal(c->journal.max_bytes, 8u << 20);
     assert_int_equal(c->log.level, LOG_DEBUG);
     assert_int_equal(c->log.format, LOG_FORMAT_PLAIN);
     assert_int_equal(c->limits.tasks_max, 7);

@@ -76,8 +76,8 @@ static void test_diff_names_semaphores_in_order_of_the_file(void **state)
 {
     (void)state;
     check_diff("semaphores: {a: 1, b: 2, gone: 3}", "semaphores: {new: 1, b: 3, a: 1}",
-        "added semaphores.new now; changed semaphores.b now; removed semaphores.gone now");
-    check_diff("semaphores: {a: 1}", "", "removed semaphores.a now");
+        "added semaphores.new now; changed semaphores.b now; removed semaphores.gone restart");
+    check_diff("semaphores: {a: 1}", "", "removed semaphores.a restart");
     check_diff("", "semaphores: {a: 1}", "added semaphores.a now");
 }
 
@@ -87,7 +87,7 @@ static void test_diff_names_pools_and_their_keys(void **state)
     check_diff("pools: {a: {command: wc, processes: 1}, z: {external: true}}",
         "pools: {b: {command: any}, a: {command: wc, processes: 2, backlog: 3, nice: 4}}",
         "added pools.b now; changed pools.a.processes now; changed pools.a.backlog now; "
-        "changed pools.a.nice agent; removed pools.z now");
+        "changed pools.a.nice agent; removed pools.z restart");
 }
 
 /* A file with the pool p, which BODY describes. */

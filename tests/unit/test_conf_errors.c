@@ -202,7 +202,7 @@ static void test_conf_value_out_of_range_is_refused_with_bounds(void **state)
             "1:17: semaphores.a: \"1000001\" is out of range; allowed is 0 to 1000000" },
         { "journal: {segment: 65537}\n", "1:10: journal: segment is not a multiple of 4KiB" },
         { "journal: {max: 63MiB}\n",
-            "1:10: journal: max must be at least 4 times segment; raise max or lower segment" },
+            "1:10: journal: max must be at least 8 times segment; raise max or lower segment" },
         { "journal: {max: 1EiB}\n",
             "1:16: journal.max: \"1EiB\" is not a size, as in 4096, 64KiB, 16MiB, 1GiB or 10MB" },
         { "pools: {w: {command: wc, jitter: 101}}\n",

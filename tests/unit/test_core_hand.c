@@ -314,14 +314,14 @@ static void test_core_cancel_not_begun_after_all_needs_no_stop(void **state)
     assert_int_equal(rig_info(&rig, id).attempts, 0);
 }
 
-static void test_core_cancel_running_result_still_wins(void **state)
+static void test_core_cancel_running_result_after_the_stop_is_cancelled(void **state)
 {
     uint64_t id = cancelled_running(0);
 
     (void)state;
     assert_int_equal(rig_taken(&rig, 1, 0), 0);
     assert_int_equal(rig_result(&rig, 0, 0), 0);
-    assert_int_equal(rig_state(&rig, id), TASK_DONE);
+    assert_int_equal(rig_state(&rig, id), TASK_CANCELLED);
 }
 
 static void test_core_cancel_durable_running_is_answered_when_stored(void **state)
@@ -433,7 +433,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_rig(test_core_cancel_handed_takes_it_back),
         cmocka_unit_test_rig(test_core_cancel_running_stops_then_kills),
         cmocka_unit_test_rig(test_core_cancel_not_begun_after_all_needs_no_stop),
-        cmocka_unit_test_rig(test_core_cancel_running_result_still_wins),
+        cmocka_unit_test_rig(test_core_cancel_running_result_after_the_stop_is_cancelled),
         cmocka_unit_test_rig(test_core_cancel_durable_running_is_answered_when_stored),
         cmocka_unit_test_rig(test_core_cancel_of_a_stored_retry_ends_it),
         cmocka_unit_test_rig(test_core_stopping_task_gets_nothing_behind_it),

@@ -322,7 +322,7 @@ static void test_review_cancel_without_room_does_not_outlive_its_task(void **sta
     assert_int_not_equal(bench.engine->stuck, 0);
     finish(hand, 0, "\xc0", 1);
     assert_int_equal(bench.engine->stuck, 0);
-    assert_int_equal(bench_await(NOTE_ENDED, 0)->end, END_DONE);
+    assert_int_equal(bench_await(NOTE_ENDED, 0)->end, END_CANCELLED);
     ask(VERB_FORGET, 4, id, "", 0);
     assert_int_equal(bench_last(NOTE_REPLY)->req, 4);
     assert_int_equal(bench_last(NOTE_REPLY)->code, 0);
