@@ -152,13 +152,15 @@ static bool satisfiable(const struct sim *s, const struct mtask *t)
     return true;
 }
 
-/* Blocked, in a pool that runs, and nobody older is blocked at what it needs. */
+/* Blocked, in a pool that runs, and nobody older waits for what it needs. */
 static bool is_oldest(const struct sim *s, const struct mtask *t)
 {
     if (!blocked(t) || !runnable(s, t) || !satisfiable(s, t))
         return false;
     for (uint32_t i = 0; i < s->task_count; i++) {
-        if (blocked(&s->tasks[i]) && s->tasks[i].id < t->id && shares(&s->tasks[i], t))
+        const struct mtask *o = &s->tasks[i];
+
+        if (o->used && (blocked(o) || o->last == TASK_READY) && o->id < t->id && shares(o, t))
             return false;
     }
     return true;
