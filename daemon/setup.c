@@ -119,10 +119,20 @@ static int open_engine(struct gangerd *d, char *err, size_t err_bytes)
     return engine_open(&config, clock_now_us(), clock_wall_ms(), &d->engine, err, err_bytes);
 }
 
+/* Is every agent and child of an older daemon gone? Agents that came by themselves hold no lock. */
+static bool old_are_gone(struct gangerd *d)
+{
+    for (size_t i = 0; i < d->conf->pool_count; i++) {
+        if (d->conf->pools[i].kind == CONF_POOL_EXTERNAL)
+            return false;
+    }
+    return locks_clear(&d->locks);
+}
+
 static void on_grace(uv_timer_t *timer)
 {
     struct gangerd *d = timer->data;
-    bool clear = locks_clear(&d->locks);
+    bool clear = old_are_gone(d);
 
     if (clear) {
         turn_begin(d);
@@ -135,7 +145,7 @@ static void on_grace(uv_timer_t *timer)
 /* After an unclean stop nothing runs until what it left is gone. */
 static void watch_old(struct gangerd *d)
 {
-    bool clear = locks_clear(&d->locks);
+    bool clear = old_are_gone(d);
 
     if (!engine_unclean(d->engine))
         return;
