@@ -124,8 +124,8 @@ static void named_diff(struct changes *c, const struct named_list *l, const void
         const char *name = item_name(l, old, i);
 
         if (entry_find(after, updated_count, name) == NULL)
-            change_add(
-                c, (struct conf_change){ l->section, CONF_REMOVED, CONF_APPLY_RESTART, name, NULL });
+            change_add(c,
+                (struct conf_change){ l->section, CONF_REMOVED, CONF_APPLY_RESTART, name, NULL });
     }
     free(before);
     free(after);
