@@ -147,19 +147,22 @@ static bool append_end(struct engine *e, uint32_t slot, uint64_t id, uint64_t *r
     return true;
 }
 
-static bool append_forget(struct engine *e, uint64_t id)
+static void append_forget(struct engine *e, uint32_t slot, uint64_t id)
 {
+    struct durable *d = entry_at(e, slot)->durable;
+    struct pending p = { .id = e->drop_session, .req = e->drop_req };
     uint32_t bytes;
 
     /* One that was not asked for needs no record: the end says when it is forgotten. */
-    if (e->dropping && store_reserve(e->store, 0, 1) == 0) {
-        e->scratch.len = 0;
-        (void)record_append(e, RECORD_FORGET, id, NULL, 0, &bytes);
-        /* It stands behind all else of its task, so it is needed only as long as it stands there.
-         */
-        store_dead(e->store, bytes);
-    }
-    return true;
+    if (!e->dropping || (!d->room_forget && store_reserve(e->store, 0, 1) < 0))
+        return;
+    d->room_forget = false;
+    e->scratch.len = 0;
+    p.birth = record_append(e, RECORD_FORGET, id, NULL, 0, &bytes);
+    /* It stands behind all else of its task, so it is needed only as long as it stands there. */
+    store_dead(e->store, bytes);
+    pending_add(e, &p);
+    e->drop_pending = true;
 }
 
 static bool try_append(
@@ -208,7 +211,7 @@ void fact_append(struct engine *e, uint32_t slot, uint64_t id, enum fact fact)
     struct pending p = { .id = id, .slot = slot, .fact = fact };
 
     if (fact == FACT_FORGET)
-        (void)append_forget(e, id);
+        append_forget(e, slot, id);
     else if (try_append(e, slot, id, fact, &p.birth))
         pending_add(e, &p);
     else
@@ -248,7 +251,7 @@ void facts_synced(void *ctx, uint64_t last_birth)
         e->pending_head = (e->pending_head + 1) % e->pending_cap;
         e->pending_count--;
         if (p.slot == 0)
-            semaphore_stored(e, &p);
+            request_stored(e, &p);
         else
             (void)step(e, &(struct event){
                               .type = EVENT_STORED, .slot = p.slot, .id = p.id, .fact = p.fact });
@@ -337,6 +340,8 @@ void durable_free(struct engine *e, uint32_t slot)
         store_dead(e->store, d->end_bytes);
     if (d->room_end)
         store_unreserve(e->store, ROOM_END, 1);
+    if (d->room_forget)
+        store_unreserve(e->store, 0, 1);
     free(d);
     x->durable = NULL;
 }

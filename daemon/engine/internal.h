@@ -40,7 +40,7 @@ enum record_kind {
 #define ROOM_END     512u
 #define ROOM_ATTEMPT 256u
 #define ROOM_CANCEL  32u
-#define ROOM_RECORDS 3u /* beside the task's own */
+#define ROOM_RECORDS 4u /* end, attempt, cancel, forget; beside the task's own */
 
 /* The journal's side of a durable task. */
 struct durable {
@@ -48,9 +48,9 @@ struct durable {
     uint32_t task_bytes, attempt_bytes, end_bytes; /* of the live records */
     uint32_t room_task;                            /* set aside for the task's own record */
     uint32_t cancels;                              /* live records of cancels, which are empty */
-    bool room_end, room_attempt, room_cancel;      /* still set aside */
-    bool stuck;                                    /* its next fact waits for room */
-    bool stuck_told;                               /* ... and the operator knows */
+    bool room_end, room_attempt, room_cancel, room_forget; /* still set aside */
+    bool stuck;                                            /* its next fact waits for room */
+    bool stuck_told;                                       /* ... and the operator knows */
     enum fact stuck_fact;
     uint32_t child, gen; /* whose link is not read meanwhile, 0 if none */
     uint32_t stuck_next; /* slot */
@@ -115,8 +115,10 @@ struct engine {
     struct store *store;
     uint32_t epoch;
     bool unclean, sealed;
-    bool dropping; /* the forget under way was asked for */
-    bool busy;     /* within a step: further events queue up */
+    bool dropping;     /* the forget under way was asked for, by this session (0: none) */
+    bool drop_pending; /* and is answered when it is durable */
+    uint64_t drop_session, drop_req;
+    bool busy; /* within a step: further events queue up */
     uint64_t now_us, wall_ms;
     int64_t wall_offset_us; /* wall clock minus monotonic clock when last looked */
     struct entry *entries;
@@ -196,7 +198,7 @@ bool semaphore_live(const struct engine *e, uint64_t birth);
  * it is. */
 int fact_semaphore(struct engine *e, struct slice name, uint32_t permits, session_id session,
     uint64_t req, uint32_t *ret_sem);
-void semaphore_stored(struct engine *e, const struct pending *p);
+void request_stored(struct engine *e, const struct pending *p);
 
 /* record.c */
 void record_task(struct engine *e, uint32_t slot, struct out *o);

@@ -36,7 +36,7 @@ static int replay_task(struct replay *p, const struct store_record *r)
     d->task_bytes = (uint32_t)r->data_bytes;
     /* Should there be no room now, it is asked for when it is needed. */
     if (store_reserve(e->store, ROOM_END + ROOM_ATTEMPT + ROOM_CANCEL, ROOM_RECORDS) == 0)
-        d->room_end = d->room_attempt = d->room_cancel = true;
+        d->room_end = d->room_attempt = d->room_cancel = d->room_forget = true;
     e->admission = &(struct admission){ .call = body, .durable = d };
     rc = step(e, &(struct event){ .type = EVENT_REPLAY_TASK,
                      .id = r->key,

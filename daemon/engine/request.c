@@ -82,12 +82,18 @@ static int verb_cancel(struct request *r, struct out *value)
 
 static int verb_forget(struct request *r, struct out *value)
 {
+    struct engine *e = r->e;
     int rc;
 
     (void)value;
-    r->e->dropping = true;
+    e->dropping = true;
+    e->drop_pending = false;
+    e->drop_session = r->session;
+    e->drop_req = r->m->req;
     rc = task_event(r, EVENT_DROP);
-    r->e->dropping = false;
+    e->dropping = false;
+    e->drop_session = 0;
+    r->answered = rc == 0 && e->drop_pending;
     return rc;
 }
 

@@ -86,7 +86,7 @@ int fact_semaphore(struct engine *e, struct slice name, uint32_t permits, sessio
     return 0;
 }
 
-void semaphore_stored(struct engine *e, const struct pending *p)
+void request_stored(struct engine *e, const struct pending *p)
 {
     struct msg_reply r = { .req = p->req };
 

@@ -143,7 +143,8 @@ static int admission_prepare(struct engine *e, const struct msg_submit *m,
             return GANGER_ENOMEM;
         }
         a->durable->room_task = (uint32_t)bytes;
-        a->durable->room_end = a->durable->room_attempt = a->durable->room_cancel = true;
+        a->durable->room_end = a->durable->room_attempt = true;
+        a->durable->room_cancel = a->durable->room_forget = true;
     }
     a->call = body_new(m->call.data, (uint32_t)m->call.len);
     if (a->call == NULL && a->durable != NULL)

@@ -104,14 +104,18 @@ static void test_restart_drops_a_result_at_its_time(void **state)
 static void test_restart_remembers_a_forget(void **state)
 {
     uint64_t id;
+    unsigned from;
 
     (void)state;
     (void)bench_pool("p", 1);
     id = submit_durable("p", TASK_WAIT, NULL);
     finish(bench_await(NOTE_HAND, 0), 0, "\xa3yes", 4);
     (void)bench_await(NOTE_ENDED, 0);
+    from = bench.count;
     ask(VERB_FORGET, 9, id, "", 0);
-    bench_restart(true);
+    assert_int_equal(bench.count, from); /* not before it is durable */
+    assert_int_equal(bench_await(NOTE_REPLY, from)->code, 0);
+    bench_restart(false);
     ask(VERB_STATUS, 9, id, "", 0);
     assert_int_equal(bench_last(NOTE_REPLY)->code, GANGER_ENOTASK);
 }
