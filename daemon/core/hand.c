@@ -198,7 +198,6 @@ int hand_result(struct core *c, uint32_t child, const struct event *ev)
     slot = slot_of(k, k->done++);
     measure(c, k);
     k->last_us = c->now;
-    k->tasks_done++;
     k->exclusive = false;
     if (k->done == k->limit)
         k->frozen = false;

@@ -100,8 +100,7 @@ struct child {
     bool exclusive; /* its one hand has needs or must not be joined */
     bool frozen;    /* the last in its hand is told to stop: nothing may come behind it */
     uint32_t handed, limit, done, returned; /* hand numbers; done = first unfinished */
-    uint32_t taking; /* take-backs asked for and not answered; no hands meanwhile */
-    uint32_t tasks_done;
+    uint32_t taking;         /* take-backs asked for and not answered; no hands meanwhile */
     struct core_cause cause; /* CLOSING, EXITED: how the attempt in hand ends */
     uint64_t batch_us;       /* time that the last results together took ... */
     uint32_t batch_count;    /* ... and how many they were */
