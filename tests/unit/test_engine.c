@@ -258,6 +258,26 @@ static void test_engine_unknown_verb_is_refused_by_number(void **state)
     assert_non_null(strstr(bench_last(NOTE_REPLY)->text, "99"));
 }
 
+static void test_engine_odd_semaphore_name_is_refused(void **state)
+{
+    (void)state;
+    ask(VERB_SEM_SET, 1, 0, "bad name!", 1);
+    assert_int_equal(bench_last(NOTE_REPLY)->code, GANGER_EINVAL);
+    ask(VERB_SEM_VALUE, 2, 0, "bad name!", 0);
+    assert_int_equal(bench_last(NOTE_REPLY)->code, GANGER_ENOSEM);
+}
+
+static void test_engine_bound_of_tasks_is_named_by_its_key(void **state)
+{
+    struct msg_submit m = submit_to("p", 1, TASK_QUIET);
+
+    (void)state;
+    (void)bench_pool("p", 0);
+    engine_set_tasks_max(bench.engine, 1);
+    engine_submit(bench.engine, SESSION, &m);
+    refused(&m, GANGER_EFULL, "limits.tasks");
+}
+
 static void test_engine_forgets_a_result_on_request(void **state)
 {
     struct msg_submit m = submit_to("p", 7, 0);
@@ -371,6 +391,10 @@ int main(int argc, char **argv)
             test_engine_delay_ignores_a_clock_jump, bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(test_engine_results_over_their_bound_go_first_to_end_first,
             bench_setup_memory, bench_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_engine_odd_semaphore_name_is_refused, bench_setup_memory, bench_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_engine_bound_of_tasks_is_named_by_its_key, bench_setup_memory, bench_teardown),
     };
 
     return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
