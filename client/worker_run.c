@@ -81,6 +81,18 @@ static int daemon_connect(const char *path, int *ret_fd, char *err, size_t err_b
     return 0;
 }
 
+/* Started without one of the standard descriptors: else the link would take its number. */
+static void standard_open(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
 int ganger_worker_run(const struct ganger_worker_config *config, char *err, size_t err_bytes)
 {
     const char *fault = config_fault(config);
@@ -92,6 +104,7 @@ int ganger_worker_run(const struct ganger_worker_config *config, char *err, size
         (void)snprintf(err, err_bytes, "%s", fault);
         return GANGER_EINVAL;
     }
+    standard_open();
     rc = env_apply(config->env, err, err_bytes);
     if (rc == 0 && config->link_fd < 0)
         rc = daemon_connect(config->socket, &fd, err, err_bytes);

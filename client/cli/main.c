@@ -166,13 +166,16 @@ static int cli_main(struct cli *cli, int argc, char **argv)
     return rc != 0 ? rc : command_start(cli);
 }
 
-/* Started without one of the standard descriptors: else a socket would take its number. */
+/*
+ * Started without one of the standard descriptors: else a socket would take its number. Not for
+ * writing: output that cannot be printed stays an error, as an input of nothing is none.
+ */
 static void standard_open(void)
 {
     int fd;
 
     do
-        fd = open("/dev/null", O_RDWR);
+        fd = open("/dev/null", O_RDONLY);
     while (fd >= 0 && fd <= STDERR_FILENO);
     if (fd >= 0)
         (void)close(fd);

@@ -31,6 +31,7 @@ struct daemon {
     pid_t pid; /* 0: not running */
     char *env[ENV_MAX];
     size_t env_count;
+    bool bare; /* it gets no standard descriptors */
 };
 
 int64_t test_now_ms(void)
@@ -123,6 +124,11 @@ void daemon_env(struct daemon *d, const char *pair)
     assert_non_null(f);
     expand(d, pair, f);
     (void)fclose(f);
+}
+
+void daemon_bare(struct daemon *d)
+{
+    d->bare = true;
 }
 
 struct daemon *daemon_new(const char *yaml)
@@ -218,7 +224,7 @@ static void run(const struct daemon *d, int log)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)dup2(log, STDERR_FILENO);
     (void)dup2(log, STDOUT_FILENO);
-    for (int fd = 3; fd < 1024; fd++)
+    for (int fd = d->bare ? 0 : 3; fd < 1024; fd++)
         (void)close(fd);
     for (size_t i = 0; i < d->env_count; i++)
         (void)putenv(d->env[i]);

@@ -30,6 +30,8 @@ struct daemon *daemon_new(const char *yaml);
 void daemon_yaml(struct daemon *d, const char *yaml);
 /* Add NAME=VALUE to the environment of what is started from now on; "%D" as above. */
 void daemon_env(struct daemon *d, const char *pair);
+/* From now on start it without standard input, output and error: then there is no log either. */
+void daemon_bare(struct daemon *d);
 /* daemon_new() and daemon_start(). */
 struct daemon *daemon_run(const char *yaml);
 

@@ -215,9 +215,11 @@ static void test_gangerd_reload_of_a_bad_file_changes_nothing(void **state)
     struct ganger *g = daemon_open(d);
 
     (void)state;
+    /* Behind the eight lines of the sections that every configuration here has. */
     daemon_yaml(d, "pools:\n  mod:\n    modul: x\n");
     daemon_signal(d, SIGHUP);
     daemon_log_wait(d, "reload-refused");
+    daemon_log_wait(d, "gangerd.yaml:11:5: pools.mod: unknown key \\\"modul\\\"; did");
     assert_int_equal(value_int(task_run(g, "mod", "add", value_of("a2ii", 2l, 3l))), 5);
     ganger_close(g);
     daemon_free(d);

@@ -74,6 +74,8 @@ static void test_pool_of_size_0_holds_its_tasks_until_it_grows(void **state)
     UNTIL(s.d, pool_ready(&s, "mod") == 0);
     f = task_submit(s.g, "mod", "nothing", value_of("n"), NULL);
     assert_true(why_is(s.g, task_id(f), "no-worker"));
+    assert_true(
+        ask_is(s.g, GANGER_WHY, task_id(f), NULL, "text", "pool mod has 0 processes; resize it"));
     assert_int_equal(ganger_pool_resize(s.g, "mod", 1, DAEMON_WAIT_MS), 0);
     (void)task_done(f);
     scene_close(&s);

@@ -233,6 +233,33 @@ static void test_start_with_the_memory_journal_keeps_nothing(void **state)
     scene_close(&s);
 }
 
+static bool descriptor_is_null(pid_t pid, int fd)
+{
+    char path[64], target[64] = "";
+
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+    return readlink(path, target, sizeof target - 1) > 0 && strcmp(target, "/dev/null") == 0;
+}
+
+/* Else the journal or a socket would get what is written to standard error. */
+static void test_start_without_standard_descriptors_takes_none_of_their_numbers(void **state)
+{
+    struct scene s = { .d = daemon_new(POOLS) };
+    pid_t agent;
+
+    (void)state;
+    daemon_bare(s.d);
+    daemon_start(s.d);
+    scene_reopen(&s);
+    (void)task_run(s.g, "mod", "nothing", value_of("n"));
+    agent = daemon_first(s.d, DAEMON_AGENT);
+    for (int fd = 0; fd < 3; fd++) {
+        assert_true(descriptor_is_null(daemon_pid(s.d), fd));
+        assert_true(descriptor_is_null(agent, fd));
+    }
+    scene_close(&s);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -249,6 +276,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_start_socket_with_an_open_mode_lets_others_in),
         cmocka_unit_test(test_start_nobody_listens_is_told_as_such),
         cmocka_unit_test(test_start_with_the_memory_journal_keeps_nothing),
+        cmocka_unit_test(test_start_without_standard_descriptors_takes_none_of_their_numbers),
     };
 
     return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);

@@ -45,6 +45,14 @@ static void test_agent_garbage_from_the_daemon_ends_it(void **state)
     assert_int_equal(WEXITSTATUS(fake_stop(f)), 1);
 }
 
+static bool descriptor_is_null(pid_t pid, int fd)
+{
+    char path[64], target[64] = "";
+
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+    return readlink(path, target, sizeof target - 1) > 0 && strcmp(target, "/dev/null") == 0;
+}
+
 static void test_agent_connects_by_socket(void **state)
 {
     struct fake *f = *state;
@@ -70,6 +78,35 @@ static void test_agent_connects_by_socket(void **state)
     assert_int_equal(fake_stop(f), 0);
 }
 
+static void test_agent_without_standard_descriptors_takes_none_of_their_numbers(void **state)
+{
+    struct fake *f = *state;
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct fake_child c;
+
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", f->dir);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    f->agent = fork();
+    if (f->agent == 0) {
+        for (int fd = 0; fd < 3; fd++)
+            (void)close(fd);
+        (void)execl(WORKER_PATH, WORKER_PATH, "--pool", "test", "--socket", address.sun_path,
+            "--module", TESTMOD_PATH, (char *)NULL);
+        _exit(127);
+    }
+    f->link.fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    (void)close(listener);
+    fake_hello(f, GANGER_PROTOCOL_VERSION);
+    fake_expect_loaded(f);
+    fake_spawn(f, &c, 0, 1);
+    for (int fd = 0; fd < 3; fd++)
+        assert_true(descriptor_is_null(f->agent, fd));
+    fake_retire(&c);
+    assert_int_equal(fake_stop(f), 0);
+}
+
 /* ---- functions ---- */
 
 static void refused_module(struct fake *f, const char *path, const char *part)
@@ -82,9 +119,20 @@ static void refused_module(struct fake *f, const char *path, const char *part)
     assert_int_equal(fake_stop(f), 0);
 }
 
+/* The agent says it on its standard error as well, for whoever started it by hand. */
+static void complained(struct fake *f, const char *part)
+{
+    char *log = file_text(f->errors);
+
+    assert_contains(log, "<3>ganger-worker pool=test: ");
+    assert_contains(log, part);
+    free(log);
+}
+
 static void test_agent_missing_module_refused(void **state)
 {
     refused_module(*state, "/nonexistent/module.so", "/nonexistent/module.so");
+    complained(*state, "/nonexistent/module.so: cannot open shared object file");
 }
 
 static void test_agent_no_object_refused(void **state)
@@ -95,6 +143,7 @@ static void test_agent_no_object_refused(void **state)
 static void test_agent_module_without_table_refused(void **state)
 {
     refused_module(*state, NO_TABLE_PATH, "has no table");
+    complained(*state, "has no table: it must define");
 }
 
 static void test_agent_module_of_other_layout_refused(void **state)
@@ -345,6 +394,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_agent_other_version_refused, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_agent_garbage_from_the_daemon_ends_it, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_agent_connects_by_socket, fake_setup, fake_teardown),
+        cmocka_unit_test_setup_teardown(test_agent_without_standard_descriptors_takes_none_of_their_numbers, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_agent_missing_module_refused, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_agent_no_object_refused, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_agent_module_without_table_refused, fake_setup, fake_teardown),
