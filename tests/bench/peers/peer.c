@@ -10,9 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SECONDS      0.8      /* of a measurement at scale 1 */
-#define WARM_PART    0.1      /* of that, not counted */
-#define BACKLOG      1000000u /* of a drain at scale 1 */
+#define SECONDS      0.8 /* of a measurement at scale 1 */
+#define WARM_PART    0.1 /* of that, not counted */
 #define SAMPLES_MAX  10000000u
 #define EXIT_NO_WORK 3
 
@@ -207,7 +206,7 @@ int peer_main(int argc, char **argv, const struct peer_work *works, size_t count
         run = (struct peer_run){ .dir = argv[1],
             .seconds = SECONDS * scale,
             .in_flight = works[i].in_flight,
-            .backlog = (unsigned)(BACKLOG * scale) };
+            .backlog = (unsigned)(works[i].backlog * scale) };
         (void)printf("%.6g\n", works[i].measure(&run));
         return 0;
     }

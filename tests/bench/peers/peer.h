@@ -28,6 +28,7 @@ struct peer_work {
     const char *name;
     double (*measure)(const struct peer_run *run); /* the number that is printed */
     unsigned in_flight;
+    unsigned backlog; /* tasks that wait for a drain at scale 1 */
 };
 
 /*

@@ -350,15 +350,15 @@ static double measure_drain(const struct peer_run *run)
 int main(int argc, char **argv)
 {
     static const struct peer_work works[] = {
-        { "round_trip", measure_round_trip, 1 },
-        { "round_trip_1cpu", measure_round_trip, 1 },
-        { "cycle_100", measure_cycle, 100 },
-        { "cycle_1000", measure_cycle, 1000 },
-        { "submit", measure_submit, 1000 },
-        { "drain", measure_drain, 1000 },
-        { "durable_1", measure_durable_one, 1 },
-        { "durable_100", measure_durable, 100 },
-        { "durable_1000", measure_durable, 1000 },
+        { "round_trip", measure_round_trip, 1, 0 },
+        { "round_trip_1cpu", measure_round_trip, 1, 0 },
+        { "cycle_100", measure_cycle, 100, 0 },
+        { "cycle_1000", measure_cycle, 1000, 0 },
+        { "submit", measure_submit, 1000, 0 },
+        { "drain", measure_drain, 1000, 1000000 },
+        { "durable_1", measure_durable_one, 1, 0 },
+        { "durable_100", measure_durable, 100, 0 },
+        { "durable_1000", measure_durable, 1000, 0 },
     };
 
     return peer_main(argc, argv, works, sizeof works / sizeof works[0]);
