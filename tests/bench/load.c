@@ -73,22 +73,22 @@ static double keep_in_flight(struct ganger *g, const struct ganger_call *call,
     return tasks / (sample_now() - begin);
 }
 
-static struct ganger_options options_of(uint32_t flags, bool durable)
+static struct ganger_options options_of(uint32_t flags, enum load_kind kind)
 {
     struct ganger_options options;
 
     ganger_options_init(&options);
     options.flags = flags;
-    options.durable = durable ? GANGER_DURABLE_YES : GANGER_DURABLE_DEFAULT;
+    options.durable = kind == LOAD_PLAIN ? GANGER_DURABLE_DEFAULT : GANGER_DURABLE_YES;
     return options;
 }
 
 /* Who waits for a durable task wants its id, to find it again; for others nobody asks. */
 double load_cycle_rate(
-    struct ganger *g, const char *pool, unsigned in_flight, unsigned tasks, bool durable)
+    struct ganger *g, const char *pool, unsigned in_flight, unsigned tasks, enum load_kind kind)
 {
     struct ganger_call call = call_of(pool);
-    struct ganger_options options = options_of(durable ? 0 : GANGER_QUIET, durable);
+    struct ganger_options options = options_of(kind == LOAD_PLAIN ? GANGER_QUIET : 0, kind);
 
     return keep_in_flight(g, &call, &options, in_flight, tasks);
 }
@@ -96,16 +96,16 @@ double load_cycle_rate(
 double load_command_rate(struct ganger *g, const char *pool, unsigned in_flight, unsigned tasks)
 {
     struct ganger_call call = { pool, NULL, no_arguments, sizeof no_arguments };
-    struct ganger_options options = options_of(GANGER_QUIET, false);
+    struct ganger_options options = options_of(GANGER_QUIET, LOAD_PLAIN);
 
     return keep_in_flight(g, &call, &options, in_flight, tasks);
 }
 
 double load_submit_rate(
-    struct ganger *g, const char *pool, unsigned in_flight, unsigned tasks, bool durable)
+    struct ganger *g, const char *pool, unsigned in_flight, unsigned tasks, enum load_kind kind)
 {
     struct ganger_call call = call_of(pool);
-    struct ganger_options options = options_of(GANGER_DETACHED, durable);
+    struct ganger_options options = options_of(GANGER_DETACHED, kind);
 
     return keep_in_flight(g, &call, &options, in_flight, tasks);
 }
@@ -113,7 +113,7 @@ double load_submit_rate(
 double load_durable_us(struct ganger *g, const char *pool, unsigned rounds)
 {
     struct ganger_call call = call_of(pool);
-    struct ganger_options options = options_of(GANGER_DETACHED, true);
+    struct ganger_options options = options_of(GANGER_DETACHED, LOAD_DURABLE);
     double *took = sample_array(rounds, sizeof *took), median;
     uint64_t id;
 

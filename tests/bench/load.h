@@ -5,26 +5,28 @@
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define LOAD_PAYLOAD 64u /* bytes, the msgpack head included */
 
 struct ganger;
 
+/* What is promised of a task. */
+enum load_kind { LOAD_PLAIN, LOAD_DURABLE };
+
 /* Median of submitting one task and waiting for its result, one at a time; microseconds. */
 double load_round_trip_us(struct ganger *g, const char *pool, unsigned rounds);
 
 /* Tasks a second, each submitted and its result taken by itself, IN_FLIGHT of them under way. */
 double load_cycle_rate(
-    struct ganger *g, const char *pool, unsigned in_flight, unsigned tasks, bool durable);
+    struct ganger *g, const char *pool, unsigned in_flight, unsigned tasks, enum load_kind kind);
 
 /* The same for commands without arguments. */
 double load_command_rate(struct ganger *g, const char *pool, unsigned in_flight, unsigned tasks);
 
 /* Tasks a second that the daemon has accepted, IN_FLIGHT not yet; nobody waits for their ends. */
 double load_submit_rate(
-    struct ganger *g, const char *pool, unsigned in_flight, unsigned tasks, bool durable);
+    struct ganger *g, const char *pool, unsigned in_flight, unsigned tasks, enum load_kind kind);
 
 /* Median of submitting one durable task until it is accepted; microseconds. */
 double load_durable_us(struct ganger *g, const char *pool, unsigned rounds);

@@ -65,6 +65,8 @@ int main(int argc, char **argv)
     bool any = false;
 
     options_take(&w, argc, argv);
+    if (w.bench.quick)
+        (void)printf("Small loads: a look, not a result.\n");
     for (const struct stage *s = stages; s->name != NULL; s++) {
         if (w.only != NULL && strcmp(w.only, s->name) != 0 && !report_figure_is_of(w.only, s->name))
             continue;

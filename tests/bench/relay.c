@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define BUFFER (256u * 1024)
+#define CHAINS 5u /* of one rate */
 
 /* The client's end, and the processes behind it. */
 struct chain {
@@ -104,13 +105,15 @@ static void stream_drop(struct stream *s, size_t bytes)
         memmove(s->data, s->data + bytes, s->len);
 }
 
-/* The far end: gives back what it gets, after it has counted it. */
-static _Noreturn void echo_run(int fd)
+/* The far end: gives back what it gets, after it has counted it and done WORK, if there is any. */
+static _Noreturn void echo_run(int fd, void (*work)(void *arg), void *arg)
 {
     static struct stream s;
     size_t bytes;
 
     while ((bytes = stream_read(&s, fd)) > 0) {
+        if (work != NULL)
+            work(arg);
         if (!write_all(fd, s.data, bytes))
             break;
         stream_drop(&s, bytes);
@@ -171,7 +174,7 @@ static void chain_start(struct chain *c, enum relay_kind kind, bool batched)
         (void)close(front[0]);
         (void)close(front[1]);
         (void)close(back[0]);
-        echo_run(back[1]);
+        echo_run(back[1], NULL, NULL);
     }
     c->relay = child_fork();
     if (c->relay == 0) {
@@ -188,7 +191,7 @@ static void chain_start(struct chain *c, enum relay_kind kind, bool batched)
 }
 
 /* Only the two ends. */
-static void chain_start_pair(struct chain *c)
+static void chain_start_pair(struct chain *c, void (*work)(void *arg), void *arg)
 {
     int ends[2];
 
@@ -197,7 +200,7 @@ static void chain_start_pair(struct chain *c)
     c->echo = child_fork();
     if (c->echo == 0) {
         (void)close(ends[0]);
-        echo_run(ends[1]);
+        echo_run(ends[1], work, arg);
     }
     c->client = ends[0];
     (void)close(ends[1]);
@@ -249,12 +252,12 @@ double relay_round_trip_us(enum relay_kind kind, unsigned rounds)
     return us;
 }
 
-double relay_ping_us(unsigned rounds)
+double relay_ping_us(unsigned rounds, void (*work)(void *arg), void *arg)
 {
     struct chain c;
     double us;
 
-    chain_start_pair(&c);
+    chain_start_pair(&c, work, arg);
     us = chain_round_trip_us(&c, rounds);
     chain_stop(&c);
     return us;
@@ -293,11 +296,14 @@ static double chain_rate(const struct chain *c, unsigned in_flight, unsigned mes
 
 double relay_rate(unsigned in_flight, unsigned messages)
 {
-    struct chain c;
-    double rate;
+    double rates[CHAINS];
 
-    chain_start(&c, RELAY_UNIX, true);
-    rate = chain_rate(&c, in_flight, messages);
-    chain_stop(&c);
-    return rate;
+    for (unsigned i = 0; i < CHAINS; i++) {
+        struct chain c;
+
+        chain_start(&c, RELAY_UNIX, true);
+        rates[i] = chain_rate(&c, in_flight, messages / CHAINS);
+        chain_stop(&c);
+    }
+    return sample_quantile(rates, CHAINS, 0.5);
 }

@@ -19,11 +19,15 @@ double relay_round_trip_us(enum relay_kind kind, unsigned rounds);
 
 /*
  * Messages a second over Unix sockets with at most IN_FLIGHT on their way, as many in one read and
- * write as there are. Client and echo check the number of each message.
+ * write as there are. Client and echo check the number of each message. It is the median of several
+ * chains of processes: where the scheduler puts one decides for long how it batches.
  */
 double relay_rate(unsigned in_flight, unsigned messages);
 
-/* Median of the round trip between two processes, without a third; Unix sockets; microseconds. */
-double relay_ping_us(unsigned rounds);
+/*
+ * Median of the round trip between two processes, without a third; Unix sockets; microseconds. The
+ * other one calls WORK with ARG before each answer, unless it is NULL.
+ */
+double relay_ping_us(unsigned rounds, void (*work)(void *arg), void *arg);
 
 #endif

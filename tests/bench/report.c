@@ -24,7 +24,9 @@ static const struct text texts[] = {
     { "round_trip_us", "round trip of one task", "us" },
     { "relay_1000", "floor: batched relay, 1,000 in flight", "1/s" },
     { "cycle_1000", "full cycle, 1,000 in flight", "1/s" },
+    { "relay_1000_1cpu", "floor: the same, one CPU", "1/s" },
     { "relay_100", "floor: batched relay, 100 in flight", "1/s" },
+    { "relay_100_1cpu", "floor: the same, one CPU", "1/s" },
     { "cycle_100", "full cycle, 100 in flight", "1/s" },
     { "map", "map with the default chunk, items", "1/s" },
     { "imap", "map, one item a task, as results come", "1/s" },
@@ -33,6 +35,7 @@ static const struct text texts[] = {
     { "bytes_per_task", "memory per waiting task", "bytes" },
     { "sync_us", "floor: overwrite and fdatasync", "us" },
     { "ping_us", "floor: round trip without a third process", "us" },
+    { "sync_ping_us", "floor: the same behind a Unix round trip", "us" },
     { "durable_1_us", "durable submit, 1 in flight", "us" },
     { "group_1", "floor: groups of 1 record, overwritten, synced", "1/s" },
     { "group_16", "floor: groups of 16", "1/s" },
@@ -55,34 +58,31 @@ static const struct text texts[] = {
 struct figure {
     const char *key;
     const char *stage;
-    const char *over;         /* this series ... */
-    const char *under, *plus; /* ... over this one, or the sum of two; NULL: nothing */
+    const char *over, *under; /* one series over another; UNDER NULL: the series itself */
     double mark;
     bool at_most;
 };
 
 static const struct figure figures[] = {
-    { "round_trip_over_floor_1cpu", "one_cpu", "round_trip_1cpu_us", "relay_1cpu_us", NULL, 1.2,
+    { "round_trip_over_floor_1cpu", "one_cpu", "round_trip_1cpu_us", "relay_1cpu_us", 1.2, true },
+    { "full_cycle_over_redis", "cycle", "cycle_1000", "redis_cycle_1000", 3, false },
+    { "full_cycle_over_relay", "cycle", "cycle_1000", "relay_1000", 0.18, false },
+    { "full_cycle_100_over_redis", "cycle", "cycle_100", "redis_cycle_100", 2, false },
+    { "map_over_python", "map", "map", "python_map", 5, false },
+    { "imap_over_python", "map", "imap", "python_imap", 15, false },
+    { "submit_over_redis", "backlog", "submit", "redis_submit", 1.2, false },
+    { "drain_over_submit", "backlog", "drain", "submit", 1, false },
+    { "durable_1_over_floor", "durable", "durable_1_us", "sync_ping_us", 1.15, true },
+    { "durable_100_over_redis", "durable", "durable_100", "redis_durable_100", 2, false },
+    { "durable_1000_over_redis", "durable", "durable_1000", "redis_durable_1000", 3, false },
+    { "durable_cycle_over_redis", "durable", "durable_cycle", "redis_durable_1000", 2, false },
+    { "bytes_per_task", "backlog", "bytes_per_task", NULL, 192, true },
+    { "round_trip_backlog_ratio", "waiting", "round_trip_backlog_us", "round_trip_empty_us", 1.1,
         true },
-    { "full_cycle_over_redis", "cycle", "cycle_1000", "redis_cycle_1000", NULL, 3, false },
-    { "full_cycle_over_relay", "cycle", "cycle_1000", "relay_1000", NULL, 0.18, false },
-    { "full_cycle_100_over_redis", "cycle", "cycle_100", "redis_cycle_100", NULL, 2, false },
-    { "map_over_python", "map", "map", "python_map", NULL, 5, false },
-    { "imap_over_python", "map", "imap", "python_imap", NULL, 15, false },
-    { "submit_over_redis", "backlog", "submit", "redis_submit", NULL, 1.2, false },
-    { "drain_over_submit", "backlog", "drain", "submit", NULL, 1, false },
-    { "durable_1_over_floor", "durable", "durable_1_us", "sync_us", "ping_us", 1.15, true },
-    { "durable_100_over_redis", "durable", "durable_100", "redis_durable_100", NULL, 2, false },
-    { "durable_1000_over_redis", "durable", "durable_1000", "redis_durable_1000", NULL, 3, false },
-    { "durable_cycle_over_redis", "durable", "durable_cycle", "redis_durable_1000", NULL, 2,
-        false },
-    { "bytes_per_task", "backlog", "bytes_per_task", NULL, NULL, 192, true },
-    { "round_trip_backlog_ratio", "waiting", "round_trip_backlog_us", "round_trip_empty_us", NULL,
-        1.1, true },
-    { "command_over_spawn", "command", "command", "spawn", NULL, 0.8, false },
-    { "replay_over_read", "replay", "replay_s", "reread_s", NULL, 10, true },
-    { "idle_cpu", "idle", "idle_cpu", NULL, NULL, 0.001, true },
-    { "bytes_per_session", "idle", "bytes_per_session", NULL, NULL, 1024, true },
+    { "command_over_spawn", "command", "command", "spawn", 0.8, false },
+    { "replay_over_read", "replay", "replay_s", "reread_s", 10, true },
+    { "idle_cpu", "idle", "idle_cpu", NULL, 0.001, true },
+    { "bytes_per_session", "idle", "bytes_per_session", NULL, 1024, true },
 };
 
 #define TEXTS   (sizeof texts / sizeof texts[0])
@@ -167,21 +167,14 @@ void report_print_new(void)
 /* False: one of its series was not measured. */
 static bool figure_value(const struct figure *f, double *ret_value)
 {
-    const char *const keys[] = { f->under, f->plus };
-    const struct series *s = series_find(f->over);
-    double under = 0;
+    const struct series *over = series_find(f->over);
+    const struct series *under = f->under == NULL ? NULL : series_find(f->under);
 
-    if (s == NULL)
+    if (over == NULL || (f->under != NULL && under == NULL))
         return false;
-    *ret_value = sample_median(&s->sample);
-    for (size_t i = 0; i < 2 && keys[i] != NULL; i++) {
-        s = series_find(keys[i]);
-        if (s == NULL)
-            return false;
-        under += sample_median(&s->sample);
-    }
-    if (f->under != NULL)
-        *ret_value /= under;
+    *ret_value = sample_median(&over->sample);
+    if (under != NULL)
+        *ret_value /= sample_median(&under->sample);
     return true;
 }
 

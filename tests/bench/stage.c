@@ -79,19 +79,32 @@ static void stage_two_cpus(const struct bench *b)
     server_stop(&s);
 }
 
+/* Printed only: with one CPU to share, everybody always finds all that is in flight. */
+static double relay_rate_one_cpu(unsigned in_flight, unsigned messages)
+{
+    double rate;
+
+    machine_one_cpu();
+    rate = relay_rate(in_flight, messages);
+    machine_all_cpus();
+    return rate;
+}
+
 static void stage_cycle(const struct bench *b)
 {
     unsigned tasks = scaled(b, 100000, 1000000), fewer = scaled(b, 50000, 300000);
     struct server s;
 
     (void)server_start(&s, &b->place, "cycle", POOL_WORK);
-    (void)load_cycle_rate(s.g, WORK, 1000, 20000, false);
+    (void)load_cycle_rate(s.g, WORK, 1000, 20000, LOAD_PLAIN);
     for (int i = 0; i < REPEATS; i++) {
         report_note("relay_1000", relay_rate(1000, 4 * tasks));
-        report_note("cycle_1000", load_cycle_rate(s.g, WORK, 1000, tasks, false));
+        report_note("relay_1000_1cpu", relay_rate_one_cpu(1000, 4 * tasks));
+        report_note("cycle_1000", load_cycle_rate(s.g, WORK, 1000, tasks, LOAD_PLAIN));
         note_peers(b, "cycle_1000");
         report_note("relay_100", relay_rate(100, 2 * fewer));
-        report_note("cycle_100", load_cycle_rate(s.g, WORK, 100, fewer, false));
+        report_note("relay_100_1cpu", relay_rate_one_cpu(100, 2 * fewer));
+        report_note("cycle_100", load_cycle_rate(s.g, WORK, 100, fewer, LOAD_PLAIN));
         note_peers(b, "cycle_100");
     }
     server_stop(&s);
@@ -99,7 +112,7 @@ static void stage_cycle(const struct bench *b)
 
 static void stage_map(const struct bench *b)
 {
-    unsigned items = scaled(b, 200000, 2000000), fewer = scaled(b, 50000, 500000);
+    unsigned items = scaled(b, 200000, 1000000), fewer = scaled(b, 50000, 500000);
     struct server s;
 
     (void)server_start(&s, &b->place, "map", POOL_WORK);
@@ -125,10 +138,10 @@ static void stage_backlog(const struct bench *b)
         double before;
 
         (void)server_start(&s, &b->place, "backlog", POOL_WORK);
-        (void)load_cycle_rate(s.g, WORK, 1000, 10000, false);
+        (void)load_cycle_rate(s.g, WORK, 1000, 10000, LOAD_PLAIN);
         load_pause(s.g, WORK);
         before = machine_pss_bytes(s.pid);
-        report_note("submit", load_submit_rate(s.g, WORK, 1000, tasks, false));
+        report_note("submit", load_submit_rate(s.g, WORK, 1000, tasks, LOAD_PLAIN));
         report_note("bytes_per_task", (machine_pss_bytes(s.pid) - before) / tasks);
         note_peers(b, "submit");
         report_note("drain", tasks / load_drain_s(s.g, WORK, BACKLOG));
@@ -146,7 +159,7 @@ static void stage_waiting(const struct bench *b)
     machine_one_cpu();
     (void)server_start(&empty, &b->place, "empty", POOL_WORK POOL_ALONE);
     (void)server_start(&full, &b->place, "full", POOL_WORK POOL_ALONE);
-    (void)load_submit_rate(full.g, ALONE, 1000, scaled(b, 200000, 1000000), false);
+    (void)load_submit_rate(full.g, ALONE, 1000, scaled(b, 200000, 1000000), LOAD_PLAIN);
     (void)load_round_trip_us(empty.g, WORK, rounds);
     (void)load_round_trip_us(full.g, WORK, rounds);
     for (int i = 0; i < REPEATS; i++) {
@@ -170,13 +183,13 @@ static void note_groups(struct disk *d, unsigned syncs)
         report_note(groups[i].key, disk_group_rate(d, groups[i].group, syncs));
 }
 
-/* What was submitted runs between the measurements, so that the journal is in its steady state. */
+/* What was submitted runs outside of the measured time, so that no backlog grows. */
 static double durable_rate(const struct server *s, unsigned in_flight, unsigned tasks)
 {
     double rate;
 
     load_pause(s->g, WORK);
-    rate = load_submit_rate(s->g, WORK, in_flight, tasks, true);
+    rate = load_submit_rate(s->g, WORK, in_flight, tasks, LOAD_DURABLE);
     (void)load_drain_s(s->g, WORK, BACKLOG);
     return rate;
 }
@@ -194,23 +207,24 @@ static double durable_us(const struct server *s, unsigned rounds)
 static void stage_durable(const struct bench *b)
 {
     unsigned rounds = scaled(b, 200, 2000), syncs = scaled(b, 50, 300);
+    unsigned tasks = scaled(b, 50000, 250000), fewer = scaled(b, 20000, 100000);
     struct disk *d = disk_open(b->place.dir);
     struct server s;
 
     (void)server_start(&s, &b->place, "durable", POOL_WORK);
-    (void)load_cycle_rate(s.g, WORK, 1000, 20000, true);
+    (void)load_cycle_rate(s.g, WORK, 1000, 20000, LOAD_DURABLE);
     for (int i = 0; i < REPEATS; i++) {
         report_note("sync_us", disk_sync_us(d, rounds));
-        report_note("ping_us", relay_ping_us(rounds));
+        report_note("ping_us", relay_ping_us(rounds, NULL, NULL));
+        report_note("sync_ping_us", relay_ping_us(rounds, disk_sync, d));
         report_note("durable_1_us", durable_us(&s, rounds));
         note_peers(b, "durable_1");
         note_groups(d, syncs);
-        report_note("durable_100", durable_rate(&s, 100, scaled(b, 20000, 200000)));
+        report_note("durable_100", durable_rate(&s, 100, fewer));
         note_peers(b, "durable_100");
-        report_note("durable_1000", durable_rate(&s, 1000, scaled(b, 50000, 500000)));
+        report_note("durable_1000", durable_rate(&s, 1000, tasks));
         note_peers(b, "durable_1000");
-        report_note(
-            "durable_cycle", load_cycle_rate(s.g, WORK, 1000, scaled(b, 50000, 500000), true));
+        report_note("durable_cycle", load_cycle_rate(s.g, WORK, 1000, tasks, LOAD_DURABLE));
     }
     server_stop(&s);
     disk_close(d);
@@ -240,7 +254,7 @@ static void stage_replay(const struct bench *b)
     char journal[600];
 
     (void)server_start(&s, &b->place, "replay", POOL_ALONE);
-    (void)load_submit_rate(s.g, ALONE, 4000, scaled(b, 100000, 1000000), true);
+    (void)load_submit_rate(s.g, ALONE, 4000, scaled(b, 100000, 1000000), LOAD_DURABLE);
     (void)snprintf(journal, sizeof journal, "%s/journal", s.dir);
     for (int i = 0; i < REPEATS; i++) {
         double bytes;
@@ -292,7 +306,7 @@ static void stage_idle(const struct bench *b)
         double before;
 
         (void)server_start(&s, &b->place, "idle", POOL_WORK);
-        (void)load_cycle_rate(s.g, WORK, 1000, 10000, false);
+        (void)load_cycle_rate(s.g, WORK, 1000, 10000, LOAD_PLAIN);
         before = machine_pss_bytes(s.pid);
         sessions_open(&s, sessions, count);
         report_note("bytes_per_session", (machine_pss_bytes(s.pid) - before) / count);
