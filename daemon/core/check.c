@@ -167,12 +167,36 @@ static void check_sem(const struct core *c, uint32_t sem)
         GANGER_ASSERT(s->heap_pos != 0);
 }
 
+/* Who acts is in the list of those that do. */
+static void check_sessions(const struct core *c)
+{
+    uint32_t acting = 0, last = 0;
+
+    for (uint32_t i = 0; i < c->session_cap; i++) {
+        GANGER_ASSERT(c->sessions[i].handle != 0 || c->sessions[i].acts_fence == 0);
+        acting += c->sessions[i].acts_fence != 0;
+    }
+    for (uint32_t i = c->acting; i != 0; i = c->sessions[i - 1].acts_next) {
+        GANGER_ASSERT(c->sessions[i - 1].acts_prev == last && c->sessions[i - 1].acts_fence != 0);
+        GANGER_ASSERT(c->sessions[i - 1].acts_task < c->tasks.used && acting > 0);
+        last = i;
+        acting--;
+    }
+    GANGER_ASSERT(acting == 0);
+}
+
 void core_check(const struct core *c)
 {
+    uint32_t reservations = 0;
+
     check_heap(c);
     check_counts(c);
     for (uint32_t i = 0; i < c->pool_count; i++)
         check_pool(c, i);
-    for (uint32_t i = 0; i < c->sem_count; i++)
+    for (uint32_t i = 0; i < c->sem_count; i++) {
         check_sem(c, i);
+        reservations += c->sems[i].reserved != 0;
+    }
+    GANGER_ASSERT(reservations == c->reservations);
+    check_sessions(c);
 }

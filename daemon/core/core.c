@@ -221,6 +221,8 @@ static int session_event(struct core *c, const struct event *ev)
         return drop_event(c, ev);
     case EVENT_ROOM:
         return room_event(c, ev);
+    case EVENT_ACT:
+        return session_acts(c, ev);
     default:
         return wait_event(c, ev);
     }
@@ -245,6 +247,7 @@ int core_step(struct core *c, uint64_t now_us, const struct event *ev)
     case EVENT_CANCEL:
     case EVENT_DROP:
     case EVENT_ROOM:
+    case EVENT_ACT:
         return session_event(c, ev);
     case EVENT_STORED:
     case EVENT_STORE_FAILED:

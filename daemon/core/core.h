@@ -118,6 +118,8 @@ enum event_type {
     EVENT_CANCEL,       /* session, req, id */
     EVENT_DROP,         /* id: forget an ended task now (ESTATE if it is not ended) */
     EVENT_ROOM,         /* session, req, index, number tasks, number2 bytes */
+    EVENT_ACT,          /* session, id, number = fence: what it waits for is from now on waited for
+                           by that attempt; 0, 0: by nobody */
     EVENT_PROGRESS,     /* child: passes it to the waiters of the running task */
     /* store */
     EVENT_STORED,       /* slot + id + fact: that append is durable */
@@ -235,7 +237,8 @@ void core_set_tasks_max(struct core *c, uint32_t tasks_max);
  * One step. Returns 0 or an error for the events that can be refused, and then nothing changed:
  * SUBMIT (EFULL, EDRAIN, EBROKEN, ENOMEM), WAIT, UNWAIT, CANCEL, DROP (ENOTASK, ESTATE, EFULL,
  * ENOMEM), ROOM (ENOMEM), SESSION_OPEN, POOL_DEFINE, POOL_RESIZE, REPLAY_* (ENOMEM). Words from an
- * old generation are GANGER_ESTALE and change nothing.
+ * old generation are GANGER_ESTALE and change nothing; but an ACT for an attempt that is not under
+ * way (any more), which is refused so too, leaves the session acting for nobody.
  */
 int core_step(struct core *c, uint64_t now_us, const struct event *ev);
 

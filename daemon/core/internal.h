@@ -10,6 +10,7 @@
  *   hand.c      hands: give, take back, results, soft stop
  *   settle.c    how attempts and tasks end, retry, forget; the store's answers
  *   semaphore.c permits, blocked tasks, reservations
+ *   yield.c     whom a reservation lets pass: the wait-for graph
  *   pick.c      the one place that takes a task to a child
  *   cancel.c    cancel of waiting and of running tasks
  *   replay.c    durable facts back into tasks; the grace
@@ -158,8 +159,21 @@ struct waiter {
 };
 
 struct session {
-    uint64_t handle; /* 0 = not open */
+    uint64_t handle;     /* 0 = not open */
+    uint64_t acts_fence; /* of the attempt that waits for what it waits for; 0 = none, maybe over */
+    uint32_t acts_task;  /* its slot */
+    uint32_t acts_next, acts_prev; /* of those that act, index + 1 */
     uint32_t waiters;
+};
+
+/* Attempts that are looked at to find whether a reservation yields; with more it does. */
+#define YIELD_WALK 64u
+/* Waiters of other attempts that are looked at on the way; more are taken to be no help. */
+#define YIELD_LOOKS 512u
+
+/* A reservation that does not yield to what this attempt waits for. */
+struct yielded {
+    uint32_t reserver, attempt; /* task slots */
 };
 
 struct core {
@@ -182,6 +196,9 @@ struct core {
     uint32_t sem_bucket_count, pool_bucket_count;
     struct session *sessions;
     uint32_t session_cap;
+    uint32_t acting;              /* sessions that act for an attempt: head, index + 1 */
+    uint32_t reservations;        /* semaphores that are reserved */
+    bool look_again;              /* at what they keep back: somebody waits for more */
     uint32_t graves, grave_count; /* freed in this step */
     uint32_t held_head, held_tail;
     uint32_t dirty_pools, dirty_sems; /* heads, index + 1 */
@@ -229,6 +246,10 @@ static inline bool task_has_needs(const struct core *c, const struct task *t)
 {
     return policy_of(c, t)->need_count > 0;
 }
+static inline struct waiter *waiter_at(const struct core *c, uint32_t w)
+{
+    return slab_at(&c->waiters, w);
+}
 
 /* core.c */
 struct effect *effect_add(struct core *c, enum effect_type type);
@@ -265,6 +286,7 @@ void policy_drop(struct core *c, uint32_t policy);
 int session_opened(struct core *c, uint64_t handle);
 void session_left(struct core *c, uint64_t handle);
 bool session_known(const struct core *c, uint64_t handle);
+int session_acts(struct core *c, const struct event *ev);
 int waiter_add(
     struct core *c, uint32_t slot, uint64_t session, uint64_t req, enum waiter_kind kind);
 int waiter_remove(struct core *c, uint32_t slot, uint64_t session, uint64_t req);
@@ -340,6 +362,17 @@ int sem_set(struct core *c, const struct event *ev);
 void sem_deadline(struct core *c, uint32_t sem);
 uint32_t sem_lacking(
     const struct core *c, const struct task *t, bool *ret_reserved); /* + 1, 0: none */
+
+/* yield.c */
+/* Is this the fence of an attempt of the task that some worker may be busy with? */
+bool attempt_lives(const struct core *c, uint32_t slot, uint64_t fence);
+/*
+ * Does the reservation of the task RESERVER let T pass, since it waits for T itself: some attempt
+ * has what RESERVER lacks and waits, directly or through others, for T? LAST (may be NULL): the
+ * last refusal of a row, in which nothing but tasks that wait changes.
+ */
+bool reservation_yields(
+    const struct core *c, uint32_t reserver, const struct task *t, struct yielded *last);
 
 /* pick.c, cancel.c, replay.c, deadline.c */
 void dispatch(struct core *c);

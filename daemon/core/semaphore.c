@@ -37,7 +37,17 @@ static bool reservation_counts(const struct core *c, const struct sem *s)
     return s->reserved != 0 && is_able(c, s->reserved);
 }
 
-uint32_t sem_lacking(const struct core *c, const struct task *t, bool *ret_reserved)
+/* Is T kept from S by the reservation of an older task that does not itself wait for T? */
+static bool kept_back(
+    const struct core *c, const struct sem *s, const struct task *t, struct yielded *last)
+{
+    return reservation_counts(c, s) && task_at(c, s->reserved)->id < t->id &&
+           !reservation_yields(c, s->reserved, t, last);
+}
+
+/* As sem_lacking(), one of a row (see reservation_yields()). */
+static uint32_t lacking_of(
+    const struct core *c, const struct task *t, struct yielded *last, bool *ret_reserved)
 {
     const struct policy *y = policy_of(c, t);
 
@@ -48,11 +58,16 @@ uint32_t sem_lacking(const struct core *c, const struct task *t, bool *ret_reser
         if (s->held + y->needs[i].permits > s->limit)
             return y->needs[i].sem + 1;
         *ret_reserved = true;
-        if (reservation_counts(c, s) && task_at(c, s->reserved)->id < t->id)
+        if (kept_back(c, s, t, last))
             return y->needs[i].sem + 1;
     }
     *ret_reserved = false;
     return 0;
+}
+
+uint32_t sem_lacking(const struct core *c, const struct task *t, bool *ret_reserved)
+{
+    return lacking_of(c, t, NULL, ret_reserved);
 }
 
 static uint32_t permits_wanted(const struct core *c, const struct task *t, uint32_t sem)
@@ -164,6 +179,13 @@ static uint32_t oldest_able(const struct core *c, const struct sem *s)
     return 0;
 }
 
+static void set_reserved(struct core *c, struct sem *s, uint32_t slot)
+{
+    c->reservations -= s->reserved != 0;
+    c->reservations += slot != 0;
+    s->reserved = slot;
+}
+
 /* The oldest blocked task at SEM claims all that it needs: no younger taker passes it there. */
 static void reserve(struct core *c, uint32_t sem)
 {
@@ -177,7 +199,7 @@ static void reserve(struct core *c, uint32_t sem)
         struct sem *s = sem_at(c, y->needs[i].sem);
 
         if (!reservation_counts(c, s) || task_at(c, s->reserved)->id > task_at(c, slot)->id)
-            s->reserved = slot;
+            set_reserved(c, s, slot);
         s->overtaken = 0;
     }
 }
@@ -188,7 +210,7 @@ void sem_forget_reserve(struct core *c, uint32_t slot)
 
     for (unsigned i = 0; i < y->need_count; i++) {
         if (sem_at(c, y->needs[i].sem)->reserved == slot) {
-            sem_at(c, y->needs[i].sem)->reserved = 0;
+            set_reserved(c, sem_at(c, y->needs[i].sem), 0);
             sem_dirty(c, y->needs[i].sem);
         }
     }
@@ -258,6 +280,7 @@ static void wake(struct core *c, uint32_t sem)
 {
     struct sem *s = sem_at(c, sem);
     uint32_t next, room = s->limit > s->held ? s->limit - s->held : 0;
+    struct yielded last = { 0 };
     bool reserved;
 
     for (uint32_t slot = s->head; slot != 0 && room >= s->least && room > 0; slot = next) {
@@ -270,7 +293,7 @@ static void wake(struct core *c, uint32_t sem)
         if (!counts && p->woken > p->set.processes)
             continue;
         wanted = permits_wanted(c, t, sem);
-        lacking = sem_lacking(c, t, &reserved);
+        lacking = lacking_of(c, t, &last, &reserved);
         if (lacking == sem + 1)
             continue;
         if (lacking != 0) {
@@ -285,8 +308,20 @@ static void wake(struct core *c, uint32_t sem)
     }
 }
 
+/* Somebody waits for more than before: reservations may have to yield. */
+static void look_again(struct core *c)
+{
+    c->look_again = false;
+    for (uint32_t sem = 0; sem < c->sem_count && c->reservations != 0; sem++) {
+        if (sem_at(c, sem)->reserved != 0)
+            sem_dirty(c, sem);
+    }
+}
+
 void sem_wake(struct core *c)
 {
+    if (c->look_again)
+        look_again(c);
     while (c->dirty_sems != 0) {
         uint32_t sem = c->dirty_sems - 1;
 

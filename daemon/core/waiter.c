@@ -5,11 +5,6 @@
 
 #define ROOM_AGAIN_US 10000u
 
-static struct waiter *waiter_at(const struct core *c, uint32_t w)
-{
-    return slab_at(&c->waiters, w);
-}
-
 static uint32_t session_index(uint64_t handle)
 {
     return (uint32_t)handle;
@@ -86,6 +81,7 @@ static int waiter_new(struct core *c, enum waiter_kind kind, uint32_t owner, uin
     if (s->waiters != 0)
         waiter_at(c, s->waiters)->session_prev = cell;
     s->waiters = cell;
+    c->look_again |= s->acts_fence != 0;
     *ret_waiter = cell;
     return 0;
 }
@@ -109,6 +105,44 @@ static void waiter_free(struct core *c, uint32_t cell)
     slab_give(&c->waiters, cell);
 }
 
+static void acting_end(struct core *c, struct session *s)
+{
+    if (s->acts_fence == 0)
+        return;
+    if (s->acts_prev == 0)
+        c->acting = s->acts_next;
+    else
+        c->sessions[s->acts_prev - 1].acts_next = s->acts_next;
+    if (s->acts_next != 0)
+        c->sessions[s->acts_next - 1].acts_prev = s->acts_prev;
+    s->acts_fence = 0;
+    s->acts_task = s->acts_next = s->acts_prev = 0;
+}
+
+int session_acts(struct core *c, const struct event *ev)
+{
+    uint32_t i = session_index(ev->session), slot;
+    struct session *s;
+
+    if (!session_known(c, ev->session))
+        return GANGER_ESTALE;
+    s = &c->sessions[i];
+    acting_end(c, s);
+    if (ev->id == 0 && ev->number == 0)
+        return 0;
+    slot = ids_find(c, ev->id);
+    if (slot == 0 || !attempt_lives(c, slot, ev->number))
+        return GANGER_ESTALE;
+    s->acts_fence = ev->number;
+    s->acts_task = slot;
+    s->acts_next = c->acting;
+    if (c->acting != 0)
+        c->sessions[c->acting - 1].acts_prev = i + 1;
+    c->acting = i + 1;
+    c->look_again = true;
+    return 0;
+}
+
 void session_left(struct core *c, uint64_t handle)
 {
     struct session *s;
@@ -118,6 +152,7 @@ void session_left(struct core *c, uint64_t handle)
     s = &c->sessions[session_index(handle)];
     while (s->waiters != 0)
         waiter_free(c, s->waiters);
+    acting_end(c, s);
     s->handle = 0;
 }
 
