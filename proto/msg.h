@@ -194,6 +194,8 @@ enum verb {
     VERB_SEM_LIST,    /* value: array of maps */
     VERB_STATS,       /* value: map */
     VERB_ROOM,        /* name = pool, number = tasks, number2 = bytes; REPLY when there is room */
+    VERB_ACT, /* id, number = fence: that attempt waits for what this session waits for, from
+                 now on; 0, 0: none does */
     VERB_COUNT
 };
 struct msg_request {

@@ -19,6 +19,7 @@ static const char *const verbs[VERB_COUNT] = {
     [VERB_SEM_LIST] = "SEM_LIST",
     [VERB_STATS] = "STATS",
     [VERB_ROOM] = "ROOM",
+    [VERB_ACT] = "ACT",
 };
 
 static const char *const types[MSG_AGENT + 1] = {

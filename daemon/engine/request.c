@@ -97,6 +97,16 @@ static int verb_forget(struct request *r, struct out *value)
     return rc;
 }
 
+static int verb_act(struct request *r, struct out *value)
+{
+    int rc = task_event(r, EVENT_ACT);
+
+    (void)value;
+    if (rc == GANGER_ESTALE)
+        (void)snprintf(r->text, sizeof r->text, "that attempt is not under way");
+    return rc;
+}
+
 static int verb_status(struct request *r, struct out *value)
 {
     struct core_task_info t;
@@ -255,6 +265,7 @@ static verb_function *const verbs[VERB_COUNT] = {
     [VERB_SEM_LIST] = verb_sem_list,
     [VERB_STATS] = verb_stats,
     [VERB_ROOM] = verb_room,
+    [VERB_ACT] = verb_act,
 };
 
 static void answer(struct request *r, int code, const struct out *value)

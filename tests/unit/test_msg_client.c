@@ -2,7 +2,8 @@
  * encoder. */
 #include "tests/support/golden_run.h"
 
-#define ID ((UINT64_C(3) << 40) + 0x2a)
+#define ID    ((UINT64_C(3) << 40) + 0x2a)
+#define FENCE ((UINT64_C(3) << 40) + 77)
 
 static void hello(struct out *o, uint32_t role, const char *name, uint64_t epoch, uint64_t pid)
 {
@@ -383,6 +384,21 @@ static void write_request_room(struct out *o)
     request(o, 4, VERB_ROOM, 0, "default");
 }
 
+static void write_request_act(struct out *o)
+{
+    struct msg_request r = { .verb = VERB_ACT, .id = ID, .number = FENCE };
+
+    msg_write_request(o, &r);
+}
+
+static void read_request_act(struct msg *m)
+{
+    struct msg_request r;
+
+    assert_int_equal(msg_read_request(m, &r), 0);
+    assert_true(r.req == 0 && r.verb == VERB_ACT && r.id == ID && r.number == FENCE);
+}
+
 static void read_request_room(struct msg *m)
 {
     struct msg_request r;
@@ -460,6 +476,7 @@ static const struct golden_case cases[] = {
     { "request_cancel", write_request_cancel, NULL },
     { "request_sem_set", write_request_sem_set, NULL },
     { "request_room", write_request_room, read_request_room },
+    { "request_act", write_request_act, read_request_act },
     { "reply_ok", write_reply_ok, NULL },
     { "reply_value", write_reply_value, read_reply_value },
     { "reply_error", write_reply_error, read_reply_error },

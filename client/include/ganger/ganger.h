@@ -472,7 +472,8 @@ enum ganger_verb {
     GANGER_SEM_VALUE = 13,   /* name */
     GANGER_SEM_LIST = 14,
     GANGER_STATS = 15,
-    GANGER_ROOM = 16 /* name = pool, number = tasks, number2 = bytes */
+    GANGER_ROOM = 16, /* name = pool, number = tasks, number2 = bytes */
+    GANGER_ACT = 17   /* id, number = fencing number; the library says it by itself in tasks */
 };
 
 /*
