@@ -141,6 +141,7 @@ struct ganger {
     bool batch_open;
     size_t batch_from; /* out.len where the batch began */
     struct msg_submit scratch;
+    uint64_t acted; /* fencing number of the attempt that the daemon was told of, 0 = none */
 
     uint8_t *in;
     size_t in_len, in_cap;
@@ -204,10 +205,15 @@ void relink_dead(struct ganger *g);
 size_t output_bytes(const struct ganger *g);
 /* Close the open batch frame, if any. */
 void output_close_batch(struct ganger *g);
-/* Add one submit to the output: closes and opens batches as needed. 0 or GANGER_ENOMEM. */
+/*
+ * Add one submit to the output: closes and opens batches as needed. What is waited for is preceded
+ * by the request ACT if it is another attempt that waits than before. 0 or GANGER_ENOMEM.
+ */
 int output_submit(struct ganger *g, const struct msg_submit *m);
-/* Add a request. 0 or GANGER_ENOMEM. */
+/* Add a request, WAIT as above. 0 or GANGER_ENOMEM. */
 int output_request(struct ganger *g, const struct msg_request *m);
+/* A new link knows of no attempt: tell it. 0 or GANGER_ENOMEM. */
+int output_renew_act(struct ganger *g);
 
 /* ---- slot.c ---- */
 /* A new slot in PHASE_SENT, or NULL (out of memory or of numbers). */

@@ -1,4 +1,5 @@
 /* Handles: addresses, opening, closing, settings. */
+#include "acting.h"
 #include "handle.h"
 
 #include <errno.h>
@@ -112,6 +113,7 @@ static int handle_new(const char *address, struct ganger **ret_g)
     rc = alive_map(g);
     if (rc < 0)
         goto free_handle;
+    acting_from_environment();
     g->in_cap = READ_BYTES;
     g->in = malloc(g->in_cap);
     g->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

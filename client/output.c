@@ -1,4 +1,5 @@
 /* What waits to be written: whole frames, and one open batch of submits. */
+#include "acting.h"
 #include "handle.h"
 
 size_t output_bytes(const struct ganger *g)
@@ -22,10 +23,46 @@ static int output_failed(struct ganger *g, size_t len)
     return fail_plain(g, GANGER_ENOMEM);
 }
 
+static int output_frame(struct ganger *g, const struct msg_request *m)
+{
+    size_t len;
+
+    output_close_batch(g);
+    len = g->out.len;
+    msg_write_request(&g->out, m);
+    if (g->out.failed != 0)
+        return output_failed(g, len);
+    return 0;
+}
+
+/* Tell the daemon for whom we wait from now on; the answer, to the number of no slot, is dropped.
+ */
+static int output_act(struct ganger *g)
+{
+    uint64_t fence = acting_fence();
+    struct msg_request m = { .verb = VERB_ACT, .number = fence };
+    int rc;
+
+    if (fence != 0)
+        m.id = atomic_load_explicit(&acting.id, memory_order_relaxed);
+    rc = output_frame(g, &m);
+    if (rc == 0)
+        g->acted = fence;
+    return rc;
+}
+
+int output_renew_act(struct ganger *g)
+{
+    g->acted = 0;
+    return acting_fence() == 0 ? 0 : output_act(g);
+}
+
 int output_submit(struct ganger *g, const struct msg_submit *m)
 {
     size_t len;
 
+    if (g->acted != acting_fence() && (m->flags & TASK_WAIT) != 0 && output_act(g) < 0)
+        return GANGER_ENOMEM;
     if (g->batch_open && (g->batch.count >= g->server.batch_max ||
                              g->out.len - g->batch_from + m->payload.len > FLUSH_BYTES))
         output_close_batch(g);
@@ -45,12 +82,7 @@ int output_submit(struct ganger *g, const struct msg_submit *m)
 
 int output_request(struct ganger *g, const struct msg_request *m)
 {
-    size_t len;
-
-    output_close_batch(g);
-    len = g->out.len;
-    msg_write_request(&g->out, m);
-    if (g->out.failed != 0)
-        return output_failed(g, len);
-    return 0;
+    if (m->verb == VERB_WAIT && g->acted != acting_fence() && output_act(g) < 0)
+        return GANGER_ENOMEM;
+    return output_frame(g, m);
 }

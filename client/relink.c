@@ -119,6 +119,8 @@ void relink_restore(struct ganger *g)
     uint32_t req = 0;
     struct ganger_future *f;
 
+    if (output_renew_act(g) < 0)
+        goto failed;
     mark_unsent(g);
     while ((f = slot_next(g, &req)) != NULL) {
         bool waits = f->kind == SLOT_REQUEST ? f->phase == PHASE_SENT
@@ -131,11 +133,12 @@ void relink_restore(struct ganger *g)
             continue;
         if (f->kind != SLOT_REQUEST)
             f->flags |= SLOT_REATTACHED;
-        if (request_resend(f) < 0) {
-            link_fail(g, GANGER_ECONN, "no memory to take up the waits again");
-            return;
-        }
+        if (request_resend(f) < 0)
+            goto failed;
     }
+    return;
+failed:
+    link_fail(g, GANGER_ECONN, "no memory to take up the waits again");
 }
 
 void relink_dead(struct ganger *g)

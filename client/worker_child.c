@@ -1,5 +1,7 @@
 #include "client/worker_child.h"
 
+#include "client/acting.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -156,6 +158,7 @@ _Noreturn void child_run(const struct child_start *start)
     child_bind(start);
     signals_reset(start->module == NULL);
     c = child_make(start);
+    acting_forget_environment();
     descriptors_arrange(start);
     /* Lines of a task's output reach the log when they are complete, not at the end. */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);

@@ -1,5 +1,7 @@
 #include "client/worker_child.h"
 
+#include "client/acting.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -181,6 +183,7 @@ void child_run_hand(struct child *c, const struct msg_hand *hand)
     struct function_entry *f = NULL;
 
     task_prepare(c, hand);
+    acting_set(hand->id, hand->fence);
     if (c->module != NULL)
         f = function_find(c->functions, hand->function);
     if (c->module != NULL && f == NULL) {
@@ -196,6 +199,7 @@ void child_run_hand(struct child *c, const struct msg_hand *hand)
     } else {
         run_known(c, f, hand);
     }
+    acting_set(0, 0);
     gather(c, f);
 }
 
