@@ -2,10 +2,11 @@
  * The simulation of the pure core under virtual time.
  *
  * A world made of one random seed plays everything that the core talks to: the store (sim_store.c),
- * agents and children (sim_proc.c, sim_link.c), sessions (sim_client.c), the operator and the
- * accidents (sim_chance.c). A naive model (sim_model.c, sim_attempt.c, sim_rules.c) says after each
- * step whether what the core told them is lawful. The model knows the truth, for example which
- * process is executing which task at this instant, and not how the core arrives at its decisions.
+ * agents and children (sim_proc.c, sim_link.c), sessions (sim_client.c; of children: sim_nested.c),
+ * the operator and the accidents (sim_chance.c). A naive model (sim_model.c, sim_attempt.c,
+ * sim_rules.c) says after each step whether what the core told them is lawful. The model knows the
+ * truth, for example which process is executing which task at this instant, and not how the core
+ * arrives at its decisions.
  */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
@@ -20,6 +21,7 @@
 
 #define SIM_POOLS    3u
 #define SIM_SEMS     4u
+#define SIM_PERMITS  3u   /* most that a task needs of one semaphore */
 #define SIM_TASKS    320u /* tasks that the model can know at once */
 #define SIM_PROCS    96u
 #define SIM_WAITS    1024u
@@ -35,7 +37,8 @@
 struct swarm {
     bool durable, volatile_too, needs, delays, wall, expiry, limits, retries, waits;
     bool deaths, silent, linger, slow_init, early_deaths, coalesce, remote, stale, garbage;
-    bool store_fails, crash, drain, pause, resize, agent_down, cancels, rooms, sessions, sem_low;
+    bool store_fails, crash, drain, pause, resize, agent_down, cancels, rooms, sessions, nested;
+    bool sem_low;
     uint32_t tasks;    /* live ones at most */
     uint32_t time;     /* scale of the passing time, 0..3 */
     uint32_t turn;     /* of 100 events, how many end a turn */
@@ -48,6 +51,7 @@ enum profile {
     PROFILE_NEEDS,
     PROFILE_DEATHS,
     PROFILE_CRASH,
+    PROFILE_NESTED,
     PROFILES
 };
 
@@ -67,7 +71,7 @@ struct coverage {
 
 /* ---- one process of a worker ---- */
 struct hand {
-    uint64_t id;
+    uint64_t id, fence;
     uint32_t seq;
     bool begun, finished, dropped;
     int code;
@@ -108,10 +112,12 @@ struct proc {
     bool garbage_told;
     uint64_t close_us; /* when the core first knew that it is ending; SIM_NEVER before */
     uint64_t born_us;
-    uint64_t progress_us; /* of its hand, as the core was told */
-    uint64_t told_step;   /* in which its end was told: the model still looks at it then */
-    uint64_t taken_us;    /* the last answer to a take-back */
-    uint32_t taking;      /* take-backs that were not answered */
+    uint64_t progress_us;         /* of its hand, as the core was told */
+    uint64_t told_step;           /* in which its end was told: the model still looks at it then */
+    uint64_t taken_us;            /* the last answer to a take-back */
+    uint32_t taking;              /* take-backs that were not answered */
+    uint64_t session;             /* of its own, 0: none */
+    uint64_t said_id, said_fence; /* the attempt for which that waits, as the core was told */
     struct core_cause cause;
     struct hand hands[SIM_HANDS];
     struct word link[SIM_LINK];
@@ -150,7 +156,7 @@ struct mtask {
     /* in hand */
     bool in_hand, stop_told, has_result;
     uint32_t child, gen, seq, proc;
-    uint64_t hand_us, stop_us;
+    uint64_t fence, hand_us, stop_us;
     int result_code;
     /* what must follow */
     enum expect expect;
@@ -276,6 +282,21 @@ struct mwait *wait_add(
 struct mwait *wait_find(
     struct sim *s, enum wait_kind kind, uint64_t session, uint64_t req, uint64_t id);
 void waits_compact(struct sim *s);
+void spec_choose(struct sim *s, struct core_spec *spec);
+void client_submit_spec(struct sim *s, uint64_t session, const struct core_spec *spec);
+void client_wait_id(struct sim *s, uint64_t session, uint64_t id);
+void session_waits_drop(struct sim *s, uint64_t session);
+
+/* ---- sim_nested.c ---- */
+/* A process that runs a task may do something as a client, or wait; false: it goes on. */
+bool nested_busy(struct sim *s, struct proc *p);
+bool nested_waits(const struct sim *s, const struct proc *p);
+/* Its session, if any, is gone; those of all dead ones are. */
+void nested_gone(struct sim *s, struct proc *p);
+void nested_dead_leave(struct sim *s);
+/* Does a running task wait for this one? One that, perhaps through others, holds up R? */
+bool nested_awaited(struct sim *s, const struct mtask *t);
+bool nested_holds_up(struct sim *s, const struct mtask *t, const struct mtask *r);
 
 /* ---- sim_store.c ---- */
 void store_append(struct sim *s, const struct effect *e);

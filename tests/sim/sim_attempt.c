@@ -234,6 +234,7 @@ void attempt_hand(struct sim *s, const struct effect *e)
     t->seq = e->seq;
     t->proc = (uint32_t)(proc_find(s, e->child, e->gen) - s->procs);
     t->hand_us = s->now;
+    t->fence = e->fence;
     SIM_CHECK(s, s->handed_count < sizeof s->handed / sizeof s->handed[0]);
     s->handed[s->handed_count++] = e->id;
     sim_trace(s, "hand %llx to %u.%u #%u", (unsigned long long)e->id, e->child, e->gen, e->seq);

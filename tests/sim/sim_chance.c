@@ -115,13 +115,13 @@ static uint32_t choices(const struct sim *s, struct choice *c)
         { s->record_told < s->record_count ? 9 : 0, act_sync },
         { w->cancels ? 3 : 0, client_cancel }, { w->waits ? 2 : 0, client_wait },
         { w->waits ? 1 : 0, client_unwait }, { 1, client_drop }, { w->rooms ? 2 : 0, client_room },
-        { w->sessions ? 1 : 0, client_gone }, { w->store_fails && w->durable ? 1 : 0, store_fail },
-        { w->needs ? 2 : 0, act_sem }, { w->pause ? 1 : 0, act_pause },
-        { w->resize ? 1 : 0, act_resize }, { w->deaths ? 2 : 0, act_death },
-        { w->agent_down ? 1 : 0, act_agent_down }, { w->stale ? 2 : 0, link_noise },
-        { w->garbage ? 1 : 0, proc_garbage }, { w->wall ? 1 : 0, act_jump },
-        { w->drain ? 1 : 0, act_drain }, { w->crash || s->drain ? 1 : 0, act_crash },
-        { s->grace ? 3 : 0, act_grace } };
+        { w->sessions ? 1 : 0, client_gone }, { w->nested ? 1 : 0, nested_dead_leave },
+        { w->store_fails && w->durable ? 1 : 0, store_fail }, { w->needs ? 2 : 0, act_sem },
+        { w->pause ? 1 : 0, act_pause }, { w->resize ? 1 : 0, act_resize },
+        { w->deaths ? 2 : 0, act_death }, { w->agent_down ? 1 : 0, act_agent_down },
+        { w->stale ? 2 : 0, link_noise }, { w->garbage ? 1 : 0, proc_garbage },
+        { w->wall ? 1 : 0, act_jump }, { w->drain ? 1 : 0, act_drain },
+        { w->crash || s->drain ? 1 : 0, act_crash }, { s->grace ? 3 : 0, act_grace } };
     uint32_t n = sizeof all / sizeof all[0];
 
     for (uint32_t i = 0; i < n; i++)
@@ -178,7 +178,7 @@ static void calm_operator(struct sim *s)
     if (s->drain)
         store_crash(s);
     for (uint32_t i = 0; i < SIM_SEMS; i++)
-        (void)sim_step_simple(s, EVENT_SEM_SET, i, 8);
+        (void)sim_step_simple(s, EVENT_SEM_SET, i, s->swarm.nested ? SIM_PERMITS : 8);
     for (uint32_t i = 0; i < SIM_POOLS; i++) {
         s->pools[i].settings.processes = s->swarm.children;
         (void)sim_step_simple(s, EVENT_POOL_RESIZE, i, s->swarm.children);
@@ -193,6 +193,7 @@ static bool calm_round(struct sim *s)
     bool busy = false;
 
     store_sync(s, UINT32_MAX);
+    nested_dead_leave(s);
     for (uint32_t i = 0; i < SIM_POOLS; i++) {
         if (!s->pools[i].agent_up && (s->pools[i].agent_asked || s->pools[i].settings.external))
             agent_up(s, i);
@@ -203,7 +204,8 @@ static bool calm_round(struct sim *s)
         if (!p->used || p->old)
             continue;
         busy |= p->alive && !p->kill_asked &&
-                (p->running != 0 || p->next < p->given || p->command_count > 0);
+                ((p->running != 0 && !nested_waits(s, p)) || p->next < p->given ||
+                    p->command_count > 0);
         for (uint32_t n = 0; n < 4; n++)
             proc_do(s, p);
         link_deliver(s, p, UINT32_MAX);

@@ -39,6 +39,15 @@ void waits_compact(struct sim *s)
     s->wait_count = n;
 }
 
+void session_waits_drop(struct sim *s, uint64_t session)
+{
+    for (uint32_t i = 0; i < s->wait_count; i++) {
+        if (s->waits[i].session == session)
+            s->waits[i].used = false;
+    }
+    waits_compact(s);
+}
+
 static uint64_t session_any(struct sim *s)
 {
     uint32_t first = sim_below(s, SIM_SESSIONS);
@@ -70,11 +79,7 @@ void client_gone(struct sim *s)
     if (s->sessions[i] == 0)
         return;
     sim_trace(s, "session %llx is gone", (unsigned long long)ev.session);
-    for (uint32_t n = 0; n < s->wait_count; n++) {
-        if (s->waits[n].session == ev.session)
-            s->waits[n].used = false;
-    }
-    waits_compact(s);
+    session_waits_drop(s, ev.session);
     s->sessions[i] = 0;
     SIM_CHECK(s, sim_step(s, &ev) == 0);
 }
@@ -118,7 +123,19 @@ static void spec_needs(struct sim *s, struct core_spec *spec)
     spec->need_count = (uint8_t)count;
 }
 
-static void spec_choose(struct sim *s, struct core_spec *spec)
+/* One that waits for others holds an early semaphore; a wide one needs early and late ones. */
+static void spec_nested(struct sim *s, struct core_spec *spec)
+{
+    spec->need_count = (uint8_t)(sim_chance(s, 40) ? 2 : 1);
+    spec->needs[0] = (struct core_need){ sim_below(s, 2), 1 + sim_below(s, 2) };
+    spec->needs[1] = (struct core_need){ 2 + sim_below(s, 2), 1 + sim_below(s, 3) };
+    if (spec->need_count == 1)
+        spec->pool = sim_below(s, 2);
+    if (spec->need_count == 1 && spec->pool == 1 && sim_chance(s, 70))
+        spec->needs[0].sem = 2;
+}
+
+void spec_choose(struct sim *s, struct core_spec *spec)
 {
     static const uint8_t priorities[] = { 128, 10, 200 };
     const struct swarm *w = &s->swarm;
@@ -130,7 +147,9 @@ static void spec_choose(struct sim *s, struct core_spec *spec)
         .attempts_max = 1,
         .crash_budget = 1 };
     spec_times(s, spec);
-    if (w->needs && sim_chance(s, s->profile == PROFILE_NEEDS ? 85 : 40))
+    if (s->profile == PROFILE_NESTED && sim_chance(s, 80))
+        spec_nested(s, spec);
+    else if (w->needs && sim_chance(s, s->profile == PROFILE_NEEDS ? 85 : 40))
         spec_needs(s, spec);
     if (w->durable && (!w->volatile_too || sim_chance(s, 50)))
         spec->flags |= CORE_TASK_DURABLE;
@@ -186,27 +205,33 @@ static void refusal_check(struct sim *s, const struct core_spec *spec, int rc, u
     SIM_CHECK(s, rc == expected);
 }
 
-void client_submit(struct sim *s)
+void client_submit_spec(struct sim *s, uint64_t session, const struct core_spec *spec)
 {
-    struct core_spec spec;
     uint32_t slot = 0, known = 0;
     uint64_t tasks, bytes;
-    struct event ev = { .type = EVENT_SUBMIT, .spec = &spec, .ret_slot = &slot };
+    struct event ev = { .type = EVENT_SUBMIT, .spec = spec, .ret_slot = &slot };
     int rc;
 
     for (uint32_t i = 0; i < s->task_count; i++)
         known += s->tasks[i].used;
     if (model_live(s) >= s->swarm.tasks || s->wait_count + 8 > SIM_WAITS || known >= SIM_TASKS)
         return;
-    spec_choose(s, &spec);
-    ev.session = session_any(s);
+    ev.session = session;
     ev.req = ++s->requests;
-    backlog(s, spec.pool, &tasks, &bytes);
+    backlog(s, spec->pool, &tasks, &bytes);
     submit_waits(s, &ev);
     rc = sim_step(s, &ev);
-    refusal_check(s, &spec, rc, tasks, bytes, known);
+    refusal_check(s, spec, rc, tasks, bytes, known);
     if (rc < 0)
         waits_undo(s, &ev);
+}
+
+void client_submit(struct sim *s)
+{
+    struct core_spec spec;
+
+    spec_choose(s, &spec);
+    client_submit_spec(s, session_any(s), &spec);
 }
 
 /* Any task that the model knows, or an id that nobody has. */
@@ -247,12 +272,11 @@ void client_cancel(struct sim *s)
         SIM_CHECK_TASK(s, t, rc == GANGER_ESTATE && (t->ended || t->outcome));
 }
 
-void client_wait(struct sim *s)
+void client_wait_id(struct sim *s, uint64_t session, uint64_t id)
 {
-    struct event ev = { .type = EVENT_WAIT, .session = session_any(s), .req = ++s->requests };
+    struct event ev = { .type = EVENT_WAIT, .session = session, .req = ++s->requests, .id = id };
     int rc;
 
-    ev.id = id_any(s);
     if (s->wait_count + 8 > SIM_WAITS)
         return;
     (void)wait_add(s, WAIT_END, ev.session, ev.req, ev.id);
@@ -260,6 +284,11 @@ void client_wait(struct sim *s)
     SIM_CHECK(s, rc == (model_find(s, ev.id) == NULL ? GANGER_ENOTASK : 0));
     if (rc < 0)
         waits_undo(s, &ev);
+}
+
+void client_wait(struct sim *s)
+{
+    client_wait_id(s, session_any(s), id_any(s));
 }
 
 void client_unwait(struct sim *s)

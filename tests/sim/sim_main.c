@@ -138,7 +138,7 @@ static int usage(void)
     (void)fputs(
         "usage: sim_core [--seed N | --seeds A..B] [--steps M] [--jobs N] [--profile NAME]\n"
         "                [--check-every K] [--coverage] [--trace]\n"
-        "profiles: mixed fast needs deaths crash; without one the seed chooses\n"
+        "profiles: mixed fast needs deaths crash nested; without one the seed chooses\n"
         "--coverage: it is an error when a legal state move never occurred\n",
         stderr);
     return 2;

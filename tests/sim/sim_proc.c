@@ -23,6 +23,7 @@ static struct proc *proc_new(struct sim *s)
             p = &s->procs[i];
     }
     SIM_CHECK(s, p != NULL);
+    nested_gone(s, p);
     memset(p, 0, sizeof *p);
     return p;
 }
@@ -129,7 +130,7 @@ void proc_hand(struct sim *s, const struct effect *e)
 
     SIM_CHECK(s, p != NULL && e->seq == p->granted && p->ready);
     SIM_CHECK(s, e->seq - p->unsent < SIM_HANDS);
-    p->hands[e->seq % SIM_HANDS] = (struct hand){ .id = e->id, .seq = e->seq };
+    p->hands[e->seq % SIM_HANDS] = (struct hand){ .id = e->id, .fence = e->fence, .seq = e->seq };
     p->granted = e->seq + 1;
     if (p->progress_us == 0 || p->unsent == e->seq)
         p->progress_us = s->now;
@@ -299,6 +300,8 @@ void proc_do(struct sim *s, struct proc *p)
         start_up(s, p);
     else if (p->running != 0 && !s->calm && sim_chance(s, 5))
         link_put(s, p, (struct word){ .kind = WORD_PROGRESS });
+    else if (p->running != 0 && nested_busy(s, p))
+        return;
     else if (p->running != 0)
         finish(s, p);
     else if (p->next < p->given)
@@ -326,6 +329,7 @@ void procs_crash(struct sim *s)
 {
     for (uint32_t i = 0; i < SIM_PROCS; i++) {
         s->procs[i].old = true;
+        s->procs[i].session = 0;
         s->procs[i].link_count = 0;
     }
 }

@@ -189,7 +189,7 @@ static void reserve_check(struct sim *s)
         for (uint32_t n = 0; n < s->handed_count; n++) {
             const struct mtask *h = model_find(s, s->handed[n]);
 
-            if (h == NULL || h->id <= t->id || !shares(h, t))
+            if (h == NULL || h->id <= t->id || !shares(h, t) || nested_awaited(s, h))
                 continue;
             t->overtaken++;
             SIM_CHECK_TASK(s, t, t->overtaken <= OVERTAKEN_MOST);
@@ -199,7 +199,7 @@ static void reserve_check(struct sim *s)
 }
 
 /* Nothing lacks but a look: the permits are there, a child is idle, and no older one reserves. */
-static bool startable(const struct sim *s, const struct mtask *t)
+static bool startable(struct sim *s, const struct mtask *t)
 {
     struct core_sem_info info;
 
@@ -208,7 +208,8 @@ static bool startable(const struct sim *s, const struct mtask *t)
     for (unsigned i = 0; i < t->spec.need_count; i++) {
         core_sem_info(s->core, t->spec.needs[i].sem, &info);
         if (info.held + t->spec.needs[i].permits > info.limit ||
-            (info.reserved_by != 0 && info.reserved_by < t->id))
+            (info.reserved_by != 0 && info.reserved_by < t->id &&
+                !nested_holds_up(s, t, model_find(s, info.reserved_by))))
             return false;
     }
     return true;

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-static const char *const names[PROFILES] = { "mixed", "fast", "needs", "deaths", "crash" };
+static const char *const names[PROFILES] = { "mixed", "fast", "needs", "deaths", "crash",
+    "nested" };
 
 const char *profile_name(enum profile p)
 {
@@ -77,6 +78,20 @@ static void crash(struct sim *s, struct swarm *w)
     w->tasks = 10 + sim_below(s, 90);
 }
 
+/* A wide one is blocked by tasks that wait for others. */
+static void nested(struct sim *s, struct swarm *w)
+{
+    needs(s, w);
+    w->nested = true;
+    w->durable = sim_chance(s, 30);
+    w->sem_low = w->pause = w->drain = w->resize = false;
+    w->limits = w->expiry = w->cancels = w->crash = w->wall = w->deaths = sim_chance(s, 20);
+    w->retries = w->delays = w->rooms = w->stale = w->garbage = w->store_fails = sim_chance(s, 20);
+    w->slow_init = w->sessions = false;
+    w->tasks = 8 + sim_below(s, 40);
+    w->children = 2 + sim_below(s, 4);
+}
+
 void swarm_choose(struct sim *s, int profile)
 {
     struct swarm *w = &s->swarm;
@@ -91,6 +106,8 @@ void swarm_choose(struct sim *s, int profile)
         deaths(s, w);
     else if (s->profile == PROFILE_CRASH)
         crash(s, w);
+    else if (s->profile == PROFILE_NESTED)
+        nested(s, w);
     if (!w->durable)
         w->volatile_too = true;
 }
