@@ -1,33 +1,25 @@
 /*
  * Nanoseconds per message item: our encoder and decoder beside msgpack-c, in one run.
  *
- *   bench_proto [ROUNDS]
+ *   ganger-bench-codec [ROUNDS]
  *
  * Every figure is the median of ROUNDS (default 7). Items have 64-byte payloads, 64 to a frame.
  */
 #include "proto/msg.h"
+#include "tests/bench/sample.h"
 
 #include <msgpack.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ITEMS      64u
 #define FRAMES     4000u
-#define ROUNDS_MAX 101u
+#define ROUNDS_MAX SAMPLE_MAX
 
 static uint8_t payload[64];
 static uint64_t sink; /* what was decoded, so that it is not optimised away */
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static struct slice slice_of(const char *text)
 {
@@ -225,20 +217,26 @@ static void write_frame(struct out *o, const struct kind *k)
     batch_end(&b, o);
 }
 
+/* Nanoseconds an item since START. */
+static double per_item_ns(double start)
+{
+    return (sample_now() - start) * 1e9 / (FRAMES * ITEMS);
+}
+
 static double our_encode(const struct kind *k, struct out *o)
 {
-    uint64_t start = now_ns();
+    double start = sample_now();
 
     for (unsigned f = 0; f < FRAMES; f++) {
         o->len = 0;
         write_frame(o, k);
     }
-    return (double)(now_ns() - start) / (FRAMES * ITEMS);
+    return per_item_ns(start);
 }
 
 static double our_decode(const struct kind *k, const struct out *o)
 {
-    uint64_t start = now_ns();
+    double start = sample_now();
 
     for (unsigned f = 0; f < FRAMES; f++) {
         const uint8_t *body;
@@ -253,13 +251,13 @@ static double our_decode(const struct kind *k, const struct out *o)
         if (msg_close(&m) != 0)
             abort();
     }
-    return (double)(now_ns() - start) / (FRAMES * ITEMS);
+    return per_item_ns(start);
 }
 
 static double their_encode(const struct kind *k, msgpack_sbuffer *buf)
 {
     msgpack_packer pk;
-    uint64_t start = now_ns();
+    double start = sample_now();
 
     msgpack_packer_init(&pk, buf, msgpack_sbuffer_write);
     for (unsigned f = 0; f < FRAMES; f++) {
@@ -270,7 +268,7 @@ static double their_encode(const struct kind *k, msgpack_sbuffer *buf)
         for (uint32_t i = 0; i < ITEMS; i++)
             k->pack(&pk, i);
     }
-    return (double)(now_ns() - start) / (FRAMES * ITEMS);
+    return per_item_ns(start);
 }
 
 /* One object an item, as a server that must keep each task by itself would do. */
@@ -278,14 +276,14 @@ static double their_decode(const struct kind *k, msgpack_sbuffer *buf)
 {
     msgpack_packer pk;
     msgpack_unpacked u;
-    uint64_t start;
+    double start, took;
 
     msgpack_packer_init(&pk, buf, msgpack_sbuffer_write);
     msgpack_sbuffer_clear(buf);
     for (uint32_t i = 0; i < ITEMS; i++)
         k->pack(&pk, i);
     msgpack_unpacked_init(&u);
-    start = now_ns();
+    start = sample_now();
     for (unsigned f = 0; f < FRAMES; f++) {
         size_t at = 0;
 
@@ -295,40 +293,26 @@ static double their_decode(const struct kind *k, msgpack_sbuffer *buf)
             sink += u.data.via.array.ptr[0].via.u64;
         }
     }
-    start = now_ns() - start;
+    took = per_item_ns(start);
     msgpack_unpacked_destroy(&u);
-    return (double)start / (FRAMES * ITEMS);
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, unsigned n)
-{
-    qsort(v, n, sizeof *v, compare);
-    return v[n / 2];
+    return took;
 }
 
 static void bench(const struct kind *k, unsigned rounds)
 {
-    static double times[4][ROUNDS_MAX];
+    struct sample times[4] = { 0 };
     struct out o = { 0 };
     msgpack_sbuffer buf;
 
     msgpack_sbuffer_init(&buf);
     for (unsigned r = 0; r < rounds; r++) {
-        times[0][r] = our_encode(k, &o);
-        times[1][r] = our_decode(k, &o);
-        times[2][r] = their_encode(k, &buf);
-        times[3][r] = their_decode(k, &buf);
+        sample_add(&times[0], our_encode(k, &o));
+        sample_add(&times[1], our_decode(k, &o));
+        sample_add(&times[2], their_encode(k, &buf));
+        sample_add(&times[3], their_decode(k, &buf));
     }
-    (void)printf("%-10s %8.1f %8.1f %12.1f %12.1f\n", k->name, median(times[0], rounds),
-        median(times[1], rounds), median(times[2], rounds), median(times[3], rounds));
+    (void)printf("%-10s %8.1f %8.1f %12.1f %12.1f\n", k->name, sample_median(&times[0]),
+        sample_median(&times[1]), sample_median(&times[2]), sample_median(&times[3]));
     msgpack_sbuffer_destroy(&buf);
     out_done(&o);
 }
@@ -338,7 +322,7 @@ int main(int argc, char **argv)
     unsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 7;
 
     if (rounds < 1 || rounds > ROUNDS_MAX) {
-        (void)fprintf(stderr, "usage: bench_proto [ROUNDS], 1 to %u\n", ROUNDS_MAX);
+        (void)fprintf(stderr, "usage: ganger-bench-codec [ROUNDS], 1 to %u\n", ROUNDS_MAX);
         return 2;
     }
     memset(payload, 'x', sizeof payload);

@@ -2,7 +2,7 @@
  * How many records a second the journal makes durable, beside what the disk allows: the same
  * batches written by plain pwrite + fdatasync over a file that was filled with zeros.
  *
- * Usage: bench_journal [DIRECTORY [RECORD_BYTES [SECONDS]]]
+ * Usage: ganger-bench-journal [DIRECTORY [RECORD_BYTES [SECONDS]]]
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "proto/err.h"
 #include "store/store.h"
+#include "tests/bench/sample.h"
 
 #define RAW_BYTES (256u * 1024 * 1024)
 
@@ -23,14 +23,6 @@ struct bench {
     int wake; /* eventfd, as the daemon's loop has one */
     uint64_t synced;
 };
-
-static double now_s(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static bool bench_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)
 {
@@ -66,7 +58,7 @@ static double bench_journal(struct bench *b, unsigned flight, size_t bytes, doub
 {
     static char data[65536];
     struct iovec iov = { .iov_base = data, .iov_len = bytes };
-    double start = now_s(), end = start + seconds, now = start;
+    double start = sample_now(), end = start + seconds, now = start;
     uint64_t last = b->synced, first = last, wake;
     unsigned turns = 0;
 
@@ -84,10 +76,10 @@ static double bench_journal(struct bench *b, unsigned flight, size_t bytes, doub
             exit(1);
         store_poll(b->store);
         if (flight > 16 || ++turns % 16 == 0)
-            now = now_s();
+            now = sample_now();
     }
     (void)store_drain(b->store);
-    return (double)(b->synced - first) / (now_s() - start);
+    return (double)(b->synced - first) / (sample_now() - start);
 }
 
 static int raw_open(const char *dir)
@@ -112,11 +104,11 @@ static double bench_raw(int fd, unsigned flight, size_t bytes, double seconds)
 {
     size_t batch = flight * (bytes + STORE_HEAD_BYTES) + 48;
     char *data = calloc(1, batch);
-    double start = now_s(), now = start;
+    double start = sample_now(), now = start;
     uint64_t batches = 0;
     off_t at = 0;
 
-    for (; data != NULL && now < start + seconds; now = now_s()) {
+    for (; data != NULL && now < start + seconds; now = sample_now()) {
         if (at + (off_t)batch > (off_t)RAW_BYTES)
             at = 0;
         if (pwrite(fd, data, batch, at) != (ssize_t)batch || fdatasync(fd) != 0)
@@ -131,7 +123,7 @@ static double bench_raw(int fd, unsigned flight, size_t bytes, double seconds)
 int main(int argc, char **argv)
 {
     static const unsigned flights[] = { 1, 16, 256, 1000, 4096 };
-    const char *dir = argc > 1 ? argv[1] : "/var/tmp/bench_journal";
+    const char *dir = argc > 1 ? argv[1] : "/var/tmp/ganger-bench-journal";
     size_t bytes = argc > 2 ? strtoul(argv[2], NULL, 10) : 128;
     double seconds = argc > 3 ? strtod(argv[3], NULL) : 2;
     struct bench b = { .wake = eventfd(0, EFD_CLOEXEC) };
