@@ -328,15 +328,25 @@ void child_handed(struct core *c, uint32_t child)
     child_retire_if_spent(c, child);
 }
 
+/* Is the first in its hand running for long? Then the others may go elsewhere. */
+static void behind_deadline(struct core *c, uint32_t child)
+{
+    const struct child *k = child_at(c, child);
+    bool behind = k->limit - k->done > 1, stalled = k->last_us + CORE_HAND_STALL_US <= c->now;
+
+    heap_set(&c->heap, DUE_CHILD, child,
+        behind && !stalled ? k->last_us + CORE_HAND_STALL_US : CORE_NEVER);
+    if (behind && stalled)
+        hand_take_back(c, child, k->done + 1);
+}
+
 void child_deadline(struct core *c, uint32_t child)
 {
     struct child *k = child_at(c, child);
 
     switch ((enum child_state)k->state) {
-    case CHILD_READY: /* the first in its hand runs long: the others may go elsewhere */
-        heap_set(&c->heap, DUE_CHILD, child, CORE_NEVER);
-        if (k->limit - k->done > 1)
-            hand_take_back(c, child, k->done + 1);
+    case CHILD_READY:
+        behind_deadline(c, child);
         return;
     case CHILD_FORKING:
         k->cause.code = -GANGER_ETIMEDOUT;

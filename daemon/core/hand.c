@@ -36,16 +36,16 @@ uint32_t pool_depth(const struct pool *p)
     return depth < 1 ? 1 : depth > GANGER_HAND_MAX ? GANGER_HAND_MAX : (uint32_t)depth;
 }
 
+/*
+ * Look at the child by then, if something is behind the first in its hand. Results do not put it
+ * off, since they are many: child_deadline() sees how long the first has run, and comes again.
+ */
 static void stall_deadline(struct core *c, uint32_t child, uint64_t since)
 {
     const struct child *k = child_at(c, child);
 
-    if (k->state != CHILD_READY)
-        return;
-    if (k->limit - k->done > 1)
+    if (k->heap_pos == 0 && k->state == CHILD_READY && k->limit - k->done > 1)
         heap_set(&c->heap, DUE_CHILD, child, since + CORE_HAND_STALL_US);
-    else if (k->heap_pos != 0)
-        heap_set(&c->heap, DUE_CHILD, child, CORE_NEVER);
 }
 
 static void run(struct core *c, uint32_t slot)
@@ -142,7 +142,8 @@ int hand_taken(struct core *c, uint32_t child, const struct event *ev)
     stays = begun > ev->number ? begun : (uint32_t)ev->number;
     while (k->limit > stays)
         give_back(c, slot_of(k, --k->limit));
-    stall_deadline(c, child, c->now); /* two take-backs are apart */
+    if (k->limit - k->done > 1) /* two take-backs are apart */
+        heap_set(&c->heap, DUE_CHILD, child, c->now + CORE_HAND_STALL_US);
     if (begun != k->done && begun == k->limit) {
         t = task_at(c, slot_of(k, begun - 1));
         if ((t->marks & (MARK_CANCEL | MARK_LIMIT)) != 0 && t->state != TASK_STOPPING)
@@ -203,7 +204,6 @@ int hand_result(struct core *c, uint32_t child, const struct event *ev)
         k->frozen = false;
     attempt_result(c, slot, ev->code, (uint32_t)ev->number);
     hand_head_runs(c, child);
-    stall_deadline(c, child, k->last_us);
     return 0;
 }
 

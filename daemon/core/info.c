@@ -153,20 +153,31 @@ bool core_pool_child(const struct core *c, uint32_t pool, uint32_t nth, uint32_t
     return true;
 }
 
+static void states_count(const struct core *c, uint64_t *count)
+{
+    for (uint32_t i = 0; i < c->pool_count; i++) {
+        for (unsigned state = 0; state < TASK_STATES; state++)
+            count[state] += c->pools[i]->count[state];
+    }
+}
+
 void core_stats(const struct core *c, struct core_stats *ret)
 {
+    uint64_t count[TASK_STATES] = { 0 };
+
     *ret = c->totals;
     ret->tasks = c->tasks.live - c->grave_count;
-    ret->storing = c->count[TASK_STORING];
-    ret->delayed = c->count[TASK_DELAYED];
-    ret->ready = c->count[TASK_READY];
-    ret->blocked = c->count[TASK_BLOCKED];
-    ret->handed = c->count[TASK_HANDED];
-    ret->running = c->count[TASK_RUNNING];
-    ret->stopping = c->count[TASK_STOPPING];
-    ret->settling = c->count[TASK_SETTLING];
-    ret->retained = c->count[TASK_DONE] + c->count[TASK_FAILED] + c->count[TASK_CANCELLED] +
-                    c->count[TASK_DEAD];
+    states_count(c, count);
+    ret->storing = count[TASK_STORING];
+    ret->delayed = count[TASK_DELAYED];
+    ret->ready = count[TASK_READY];
+    ret->blocked = count[TASK_BLOCKED];
+    ret->handed = count[TASK_HANDED];
+    ret->running = count[TASK_RUNNING];
+    ret->stopping = count[TASK_STOPPING];
+    ret->settling = count[TASK_SETTLING];
+    ret->retained = count[TASK_DONE] + count[TASK_FAILED] + count[TASK_CANCELLED] +
+                    count[TASK_DEAD];
 }
 
 uint32_t core_child_pool(const struct core *c, uint32_t child, uint32_t gen)

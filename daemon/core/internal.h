@@ -128,6 +128,7 @@ struct pool {
     uint64_t tasks, bytes;       /* waiting, against the backlog */
     uint64_t fleeting;           /* READY and not durable */
     uint64_t woken;              /* READY and woken at a semaphore */
+    bool passed_over;            /* somebody of it was not woken, for want of a child */
     uint64_t done_total, failed_total, deaths;
     uint64_t run_avg_ns; /* measured time a task */
     uint32_t room_head;  /* waiters for room */
@@ -142,8 +143,8 @@ struct sem {
     uint32_t overtaken;
     uint32_t reserved; /* task slot */
     uint32_t heap_pos;
-    bool dirty;
-    uint32_t dirty_next;
+    bool dirty, passed_over; /* is on the list of that name */
+    uint32_t dirty_next, passed_over_next;
 };
 
 enum waiter_kind { WAITER_END, WAITER_CANCEL, WAITER_ROOM, WAITER_ACCEPT };
@@ -201,10 +202,10 @@ struct core {
     bool look_again;              /* at what they keep back: somebody waits for more */
     uint32_t graves, grave_count; /* freed in this step */
     uint32_t held_head, held_tail;
+    uint32_t passed_over_sems;
     uint32_t dirty_pools, dirty_sems; /* heads, index + 1 */
     uint32_t grace_pos;               /* heap position of the grace's end */
     bool more;                        /* a turn stopped early: another one at once */
-    uint64_t count[TASK_STATES];
     struct core_stats totals;
     struct effect *effects;
     size_t effect_count, effect_cap;
@@ -216,19 +217,19 @@ struct core {
 
 static inline struct task *task_at(const struct core *c, uint32_t slot)
 {
-    return slab_at(&c->tasks, slot);
+    return slab_at_sized(&c->tasks, slot, sizeof(struct task));
 }
 static inline struct policy *policy_of(const struct core *c, const struct task *t)
 {
-    return slab_at(&c->policies, t->policy);
+    return slab_at_sized(&c->policies, t->policy, sizeof(struct policy));
 }
 static inline struct lane *lane_at(const struct core *c, uint32_t lane)
 {
-    return slab_at(&c->lanes, lane);
+    return slab_at_sized(&c->lanes, lane, sizeof(struct lane));
 }
 static inline struct lane *lane_of(const struct core *c, const struct task *t)
 {
-    return slab_at(&c->lanes, t->lane);
+    return slab_at_sized(&c->lanes, t->lane, sizeof(struct lane));
 }
 static inline struct pool *pool_of(const struct core *c, const struct task *t)
 {
@@ -236,7 +237,7 @@ static inline struct pool *pool_of(const struct core *c, const struct task *t)
 }
 static inline struct child *child_at(const struct core *c, uint32_t child)
 {
-    return slab_at(&c->children, child);
+    return slab_at_sized(&c->children, child, sizeof(struct child));
 }
 static inline bool state_is_end(uint8_t s)
 {
@@ -248,7 +249,7 @@ static inline bool task_has_needs(const struct core *c, const struct task *t)
 }
 static inline struct waiter *waiter_at(const struct core *c, uint32_t w)
 {
-    return slab_at(&c->waiters, w);
+    return slab_at_sized(&c->waiters, w, sizeof(struct waiter));
 }
 
 /* core.c */
@@ -358,6 +359,8 @@ void sem_unpark(struct core *c, uint32_t slot);
 void sem_forget_reserve(struct core *c, uint32_t slot);
 void sem_dirty(struct core *c, uint32_t sem);
 void sem_wake(struct core *c); /* all dirty ones */
+/* P has a child left: look again at all that sem_wake() passed over. */
+void sem_look_again(struct core *c, struct pool *p);
 int sem_set(struct core *c, const struct event *ev);
 void sem_deadline(struct core *c, uint32_t sem);
 uint32_t sem_lacking(

@@ -77,12 +77,13 @@ static void finish(struct core *c, uint32_t slot)
     c->totals.failed += t->end == TASK_FAILED;
     c->totals.cancelled += t->end == TASK_CANCELLED;
     c->totals.dead += t->end == TASK_DEAD;
-    effect_add(c, EFFECT_CALL_DONE)->slot = slot;
+    if ((t->flags & CORE_TASK_DURABLE) != 0)
+        effect_add(c, EFFECT_CALL_DONE)->slot = slot;
     waiters_cancel_answer(c, slot, t->end == TASK_CANCELLED ? 0 : GANGER_ESTATE);
     told = waiters_ended(c, slot);
     if (retention == 0 && told == 0)
         retention = c->cfg.orphan_retention_us;
-    t->when = c->now + retention;
+    t->when = retention == 0 ? CORE_NEVER : c->now + retention;
     task_move(c, slot, t->end);
     if (retention == 0) {
         forget(c, slot, false);

@@ -32,4 +32,10 @@ static inline void *slab_at(const struct slab *s, uint32_t cell)
     return s->chunks[cell >> SLAB_CHUNK_BITS] + (size_t)(cell & (SLAB_CHUNK - 1)) * s->cell_bytes;
 }
 
+/* The same for whoever knows how large a cell is: no multiplication by what is in memory. */
+static inline void *slab_at_sized(const struct slab *s, uint32_t cell, size_t cell_bytes)
+{
+    return s->chunks[cell >> SLAB_CHUNK_BITS] + (size_t)(cell & (SLAB_CHUNK - 1)) * cell_bytes;
+}
+
 #endif

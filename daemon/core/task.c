@@ -65,7 +65,8 @@ static void state_leave(struct core *c, uint32_t slot, struct task *t, uint8_t t
     if ((t->marks & MARK_PERMITS) != 0 && to != TASK_STOPPING && to != TASK_RUNNING)
         permits_release(c, slot);
     /* A task that runs or will not run any more holds no reservation. */
-    if (to != TASK_READY && to != TASK_BLOCKED)
+    if ((t->state == TASK_READY || t->state == TASK_BLOCKED) && to != TASK_READY &&
+        to != TASK_BLOCKED && task_has_needs(c, t))
         sem_forget_reserve(c, slot);
 }
 
@@ -111,8 +112,6 @@ static void state_count(struct core *c, struct task *t, uint8_t to)
 
     p->count[t->state]--;
     p->count[to]++;
-    c->count[t->state]--;
-    c->count[to]++;
     if ((t->flags & CORE_TASK_DURABLE) == 0) {
         p->fleeting -= t->state == TASK_READY;
         p->fleeting += to == TASK_READY;
@@ -188,7 +187,6 @@ int task_admit(struct core *c, const struct core_spec *spec, uint64_t id, uint32
     t->expiry = spec->expiry_us == 0 ? CORE_NEVER : spec->expiry_us;
     lane_of(c, t)->refs++;
     pool_of(c, t)->count[TASK_FREE]++; /* so that the first move balances */
-    c->count[TASK_FREE]++;
     ids_add(c, slot);
     *ret_slot = slot;
     return 0;
@@ -200,7 +198,6 @@ void task_free(struct core *c, uint32_t slot)
 
     GANGER_ASSERT(t->state == TASK_FREE && t->waiters == 0);
     pool_of(c, t)->count[TASK_FREE]--;
-    c->count[TASK_FREE]--;
     if (t->heap_pos != 0)
         heap_set(&c->heap, DUE_TASK, slot, CORE_NEVER);
     ids_remove(c, slot);

@@ -236,12 +236,22 @@ static void outbox_rest(struct outbox *o)
     buffer_give(o);
 }
 
-static int send_once(struct outbox *o, int fd)
+static ssize_t send_parts(struct outbox *o, int fd)
 {
     struct iovec iov[WRITE_PARTS];
     struct msghdr head = { .msg_iov = iov, .msg_iovlen = (size_t)parts_to_iov(o, iov) };
-    ssize_t sent = sendmsg(fd, &head, MSG_NOSIGNAL | MSG_DONTWAIT);
 
+    return sendmsg(fd, &head, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static int send_once(struct outbox *o, int fd)
+{
+    ssize_t sent;
+
+    if (o->part_first == o->part_count)
+        sent = send(fd, o->bytes.data, o->bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    else
+        sent = send_parts(o, fd);
     if (sent >= 0) {
         outbox_consume(o, (size_t)sent);
         return 0;
