@@ -61,6 +61,9 @@ struct entry {
     struct durable *durable; /* NULL if not durable */
 };
 
+#define ENTRY_CHUNK_BITS 12u
+#define ENTRY_CHUNK      (1u << ENTRY_CHUNK_BITS)
+
 /* A fact whose sync is awaited. */
 struct pending {
     uint64_t birth, id; /* slot 0: a semaphore was set, id is the session that asked */
@@ -121,8 +124,8 @@ struct engine {
     bool busy; /* within a step: further events queue up */
     uint64_t now_us, wall_ms;
     int64_t wall_offset_us; /* wall clock minus monotonic clock when last looked */
-    struct entry *entries;
-    uint32_t entry_cap;
+    struct entry **entries; /* chunks of ENTRY_CHUNK each, by slot; they never move */
+    uint32_t entry_cap, entry_chunk_cap;
     struct engine_pool *pools;
     uint32_t pool_cap;
     struct engine_sem *sems;

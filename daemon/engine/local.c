@@ -95,12 +95,25 @@ static int array_reserve(void **array, uint32_t *cap, uint32_t index, size_t cel
 struct entry *entry_at(struct engine *e, uint32_t slot)
 {
     GANGER_ASSERT(slot < e->entry_cap);
-    return &e->entries[slot];
+    return &e->entries[slot >> ENTRY_CHUNK_BITS][slot & (ENTRY_CHUNK - 1)];
 }
 
+/* By chunks: to zero or move the entries of millions of tasks at once would be a long pause. */
 int entries_reserve(struct engine *e, uint32_t slot)
 {
-    return array_reserve((void **)&e->entries, &e->entry_cap, slot, sizeof *e->entries);
+    while (slot >= e->entry_cap) {
+        uint32_t chunk = e->entry_cap >> ENTRY_CHUNK_BITS;
+        int rc = array_reserve(
+            (void **)&e->entries, &e->entry_chunk_cap, chunk, sizeof *e->entries);
+
+        if (rc < 0)
+            return rc;
+        e->entries[chunk] = calloc(ENTRY_CHUNK, sizeof **e->entries);
+        if (e->entries[chunk] == NULL)
+            return GANGER_ENOMEM;
+        e->entry_cap += ENTRY_CHUNK;
+    }
+    return 0;
 }
 
 int pools_reserve(struct engine *e, uint32_t pool)
@@ -219,8 +232,8 @@ void engine_close(struct engine *e)
     if (e == NULL)
         return;
     for (uint32_t i = 0; i < e->entry_cap; i++) {
-        body_unref(e->entries[i].body);
-        free(e->entries[i].durable);
+        body_unref(entry_at(e, i)->body);
+        free(entry_at(e, i)->durable);
     }
     for (uint32_t i = 0; i < e->pool_cap; i++)
         pool_done(&e->pools[i]);
@@ -233,6 +246,8 @@ void engine_close(struct engine *e)
     out_done(&e->scratch);
     free(e->uids);
     kept_done(e);
+    for (uint32_t i = 0; i < e->entry_cap; i += ENTRY_CHUNK)
+        free(e->entries[i >> ENTRY_CHUNK_BITS]);
     free(e->entries);
     free(e->pools);
     free(e->sems);
