@@ -88,6 +88,9 @@ static void pool_dispatch(struct core *c, struct pool *p)
         if (child == 0 || !fill(c, p, child, share))
             return;
     }
+    /* What was woken in their place is gone, and nothing else may tell them. */
+    if (p->passed_over && p->idle != 0 && pool_runnable(c, p) && lane_best(c, p) == 0)
+        sem_look_again(c, p);
 }
 
 void dispatch(struct core *c)

@@ -270,6 +270,31 @@ void permits_release(struct core *c, uint32_t slot)
     }
 }
 
+/* Somebody of P who waits at SEM is not woken, since those who are would take every child of P. */
+static void pass_over(struct core *c, struct pool *p, uint32_t sem)
+{
+    struct sem *s = sem_at(c, sem);
+
+    p->passed_over = true;
+    if (s->passed_over)
+        return;
+    s->passed_over = true;
+    s->passed_over_next = c->passed_over_sems;
+    c->passed_over_sems = sem + 1;
+}
+
+void sem_look_again(struct core *c, struct pool *p)
+{
+    p->passed_over = false;
+    while (c->passed_over_sems != 0) {
+        uint32_t sem = c->passed_over_sems - 1;
+
+        c->passed_over_sems = sem_at(c, sem)->passed_over_next;
+        sem_at(c, sem)->passed_over = false;
+        sem_dirty(c, sem);
+    }
+}
+
 /*
  * Wake, in arrival order, those whom the free permits of SEM could serve. Those whose pool has no
  * free child are woken too, but do not count: they must not keep the permits from the others. Of
@@ -290,8 +315,10 @@ static void wake(struct core *c, uint32_t sem)
         uint32_t wanted, lacking;
 
         next = t->next;
-        if (!counts && p->woken > p->set.processes)
+        if (!counts && p->woken > p->set.processes) {
+            pass_over(c, p, sem);
             continue;
+        }
         wanted = permits_wanted(c, t, sem);
         lacking = lacking_of(c, t, &last, &reserved);
         if (lacking == sem + 1)

@@ -261,6 +261,44 @@ static void test_core_needs_are_taken_all_together(void **state)
     assert_true(held(0) == 0 && held(1) == 0);
 }
 
+/* A task that wants one permit of a semaphore that has none. */
+static uint64_t block_at(unsigned sem)
+{
+    uint64_t id;
+
+    assert_int_equal(rig_event(&rig, EVENT_SEM_SET, rig.sems[sem], 0), 0);
+    rig.spec.need_count = 1;
+    rig.spec.needs[0] = (struct core_need){ rig.sems[sem], 1 };
+    id = rig_submit(&rig);
+    rig_turn(&rig);
+    assert_int_equal(rig_state(&rig, id), TASK_BLOCKED);
+    return id;
+}
+
+/* Of a pool without an idle child only a few are woken: who was passed over must not be forgotten.
+ */
+static void test_core_semaphore_passed_over_starts_when_a_child_is_idle(void **state)
+{
+    uint64_t passed;
+
+    (void)state;
+    rig_child_up(&rig);
+    passed = block_at(0);
+    for (unsigned i = 0; i < 3; i++)
+        (void)block_at(1);
+    rig.spec.need_count = 0;
+    (void)rig_submit(&rig);
+    rig_turn(&rig); /* takes the child, while all permits come free */
+    assert_int_equal(rig_event(&rig, EVENT_SEM_SET, rig.sems[0], 1), 0);
+    assert_int_equal(rig_event(&rig, EVENT_SEM_SET, rig.sems[1], 3), 0);
+    rig_turn(&rig);
+    for (uint32_t seq = 0; seq < 4; seq++) {
+        assert_int_equal(rig_result(&rig, seq, 0), 0);
+        rig_turn(&rig);
+    }
+    assert_int_equal(rig_state(&rig, passed), TASK_RUNNING);
+}
+
 static void test_core_semaphore_lowered_below_held_starts_nothing(void **state)
 {
     uint64_t ids[3];
@@ -376,6 +414,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_rig(test_core_pool_paused_hands_nothing_until_resumed),
         cmocka_unit_test_rig(test_core_pool_bound_on_tasks_lowered_retires_the_spent),
         cmocka_unit_test_rig(test_core_needs_are_taken_all_together),
+        cmocka_unit_test_rig(test_core_semaphore_passed_over_starts_when_a_child_is_idle),
         cmocka_unit_test_rig(test_core_semaphore_lowered_below_held_starts_nothing),
         cmocka_unit_test_rig(test_core_blocked_task_reserves_after_64_overtakings),
         cmocka_unit_test_rig(test_core_blocked_task_reserves_after_one_second),
