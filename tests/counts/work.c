@@ -3,9 +3,9 @@
  * library, for those who count what it costs. A round is so many tasks, submitted together, and
  * then the results of all; so how much is done at once does not depend on who is the fastest.
  *
- * Between two works it calls access(2) with the path "/ganger-counts/WORK/begin" or ".../end" (that
- * nobody has), which can be seen from outside; and with GANGER_COUNTS set to a file it prints what
- * shim_counts.c has counted in between.
+ * Who watches its system calls sees access(2) of "/ganger-counts/WORK" (which nobody has) where a
+ * round begins, and of "/ganger-counts/end" behind the last. With GANGER_COUNTS set to a file it
+ * prints what shim_counts.c has counted of each work, as lines "WORK ROLE WHAT COUNT TASKS".
  */
 #include "tests/counts/counts.h"
 
@@ -29,8 +29,8 @@
 
 struct work {
     const char *name;
-    unsigned tasks; /* of a round; items of a map */
     int (*round)(struct ganger *g, const struct work *w);
+    unsigned tasks; /* of a round; items of a map */
     uint32_t durable;
 };
 
@@ -84,11 +84,11 @@ static int map_round(struct ganger *g, const struct work *w)
 }
 
 static const struct work works[] = {
-    { "trip", 1, tasks_round, GANGER_DURABLE_NO },
-    { "cycle_100", 100, tasks_round, GANGER_DURABLE_NO },
-    { "cycle_1000", 1000, tasks_round, GANGER_DURABLE_NO },
-    { "durable_100", 100, tasks_round, GANGER_DURABLE_YES },
-    { "map", ITEMS, map_round, GANGER_DURABLE_NO },
+    { "trip", tasks_round, 1, GANGER_DURABLE_NO },
+    { "cycle_100", tasks_round, 100, GANGER_DURABLE_NO },
+    { "cycle_1000", tasks_round, 1000, GANGER_DURABLE_NO },
+    { "durable_100", tasks_round, 100, GANGER_DURABLE_YES },
+    { "map", map_round, ITEMS, GANGER_DURABLE_NO },
 };
 
 static const struct work *work_of(const char *name, size_t bytes)
