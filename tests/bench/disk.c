@@ -119,6 +119,7 @@ static double file_sum_s(int fd, off_t used, uint8_t *chunk)
             sample_fail("read a segment", n < 0 ? strerror(errno) : "it became shorter");
         crc = crc32c(crc, chunk, (size_t)n);
     }
+    __asm__ volatile("" : : "r"(crc)); /* the sum is used, as far as the compiler knows */
     return sample_now() - begin;
 }
 
