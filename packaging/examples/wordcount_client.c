@@ -1,7 +1,7 @@
 /*
  * Counts the words of all plain text files below some directories, three times: by itself, by
  * tasks for the module wordcount.c (one task a file), and by tasks that run `wc -w`. Ends with
- * status 1 when they do not agree.
+ * status 1 when they do not agree, and with 3 when there is nothing to count.
  *
  *     wordcount-client SOCKET DIRECTORY...
  *
@@ -23,6 +23,7 @@
 #define TOP_WORDS   20u
 #define WORKERS_MAX 4096u
 #define BAR_COLUMNS 40u
+#define MEGABYTE    1000000u
 
 struct worker {
     uint64_t pid, files;
@@ -351,10 +352,12 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "%s: %s\n", argv[0], strerror(-rc));
         return 1;
     }
-    (void)printf(
-        "%zu text files, %.1f MB, one task a file\n\n", files.count, (double)files.bytes / 1e6);
+    (void)printf("%zu text file%s, %.*f %s, one task a file\n\n", files.count,
+        files.count == 1 ? "" : "s", files.bytes < MEGABYTE ? 0 : 1,
+        (double)files.bytes / (files.bytes < MEGABYTE ? 1e3 : 1e6),
+        files.bytes < MEGABYTE ? "kB" : "MB");
     (void)fflush(stdout);
-    status = files.count == 0 ? 1 : count_all(argv[1], &files);
+    status = files.count == 0 ? 3 : count_all(argv[1], &files);
     files_done(&files);
     return status;
 }
