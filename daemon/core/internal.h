@@ -197,9 +197,9 @@ struct core {
     uint32_t sem_bucket_count, pool_bucket_count;
     struct session *sessions;
     uint32_t session_cap;
-    uint32_t acting;              /* sessions that act for an attempt: head, index + 1 */
-    uint32_t reservations;        /* semaphores that are reserved */
-    bool look_again;              /* at what they keep back: somebody waits for more */
+    uint32_t acting;       /* sessions that act for an attempt: head, index + 1 */
+    uint32_t reservations; /* semaphores that are reserved */
+    bool waits_more; /* some task is waited for that was not: reservations may have to yield */
     uint32_t graves, grave_count; /* freed in this step */
     uint32_t held_head, held_tail;
     uint32_t passed_over_sems;

@@ -336,9 +336,9 @@ static void wake(struct core *c, uint32_t sem)
 }
 
 /* Somebody waits for more than before: reservations may have to yield. */
-static void look_again(struct core *c)
+static void reserved_look(struct core *c)
 {
-    c->look_again = false;
+    c->waits_more = false;
     for (uint32_t sem = 0; sem < c->sem_count && c->reservations != 0; sem++) {
         if (sem_at(c, sem)->reserved != 0)
             sem_dirty(c, sem);
@@ -347,8 +347,8 @@ static void look_again(struct core *c)
 
 void sem_wake(struct core *c)
 {
-    if (c->look_again)
-        look_again(c);
+    if (c->waits_more)
+        reserved_look(c);
     while (c->dirty_sems != 0) {
         uint32_t sem = c->dirty_sems - 1;
 

@@ -81,7 +81,7 @@ static int waiter_new(struct core *c, enum waiter_kind kind, uint32_t owner, uin
     if (s->waiters != 0)
         waiter_at(c, s->waiters)->session_prev = cell;
     s->waiters = cell;
-    c->look_again |= s->acts_fence != 0;
+    c->waits_more |= s->acts_fence != 0;
     *ret_waiter = cell;
     return 0;
 }
@@ -139,7 +139,7 @@ int session_acts(struct core *c, const struct event *ev)
     if (c->acting != 0)
         c->sessions[c->acting - 1].acts_prev = i + 1;
     c->acting = i + 1;
-    c->look_again = true;
+    c->waits_more = true;
     return 0;
 }
 
