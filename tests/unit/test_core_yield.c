@@ -223,6 +223,46 @@ static void test_core_reservation_yields_through_a_blocked_task(void **state)
     assert_int_equal(rig_state(&rig, inner), TASK_RUNNING);
 }
 
+/* Another pool with one child, for what is submitted from now on. */
+static void other_pool(void)
+{
+    assert_int_equal(core_pool_add(rig.core, "other", 5, &rig.pool), 0);
+    rig.settings.processes = 1;
+    assert_int_equal(rig_define(&rig), 0);
+    rig_child_up(&rig);
+}
+
+/* The reserver has all permits and lacks a worker: all of its pool wait for the one kept back. */
+static void test_core_reservation_yields_to_what_a_busy_worker_waits_for(void **state)
+{
+    uint32_t pool = rig.pool, other;
+    uint64_t green, busy = 0, reserver, inner;
+
+    (void)state;
+    other_pool();
+    other = rig.pool;
+    need(1, 1, 1, 0);
+    green = rig_submit(&rig);
+    rig_turn(&rig);
+    rig.pool = pool;
+    need(1, 1, 2, 0);
+    reserver = rig_submit(&rig);
+    rig_turn(&rig);
+    rig_pass(&rig, CORE_RESERVE_US);
+    rig.spec.need_count = 0;
+    for (unsigned i = 0; i < 6; i++)
+        busy = rig_submit(&rig);
+    rig_turn(&rig);
+    finish(green);
+    assert_int_equal(rig_state(&rig, reserver), TASK_READY);
+    rig.pool = other;
+    need(1, 1, 1, 0);
+    inner = submit_from(INNER, true);
+    assert_int_equal(after_turn(inner), TASK_BLOCKED);
+    act_for(INNER, busy);
+    assert_int_equal(after_turn(inner), TASK_RUNNING);
+}
+
 /* Two that wait for each other lead nowhere, and the walk ends. */
 static void test_core_reservation_does_not_yield_to_a_ring(void **state)
 {
@@ -340,6 +380,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_rig(test_core_reservation_that_comes_later_yields),
         cmocka_unit_test_rig(test_core_reservation_yields_through_another_task),
         cmocka_unit_test_rig(test_core_reservation_yields_through_a_blocked_task),
+        cmocka_unit_test_rig(test_core_reservation_yields_to_what_a_busy_worker_waits_for),
         cmocka_unit_test_rig(test_core_reservation_does_not_yield_to_a_ring),
         cmocka_unit_test_rig(test_core_reservation_does_not_yield_to_what_others_wait_for),
         cmocka_unit_test_rig(test_core_act_of_an_attempt_that_is_over_is_stale),

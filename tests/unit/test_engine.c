@@ -250,6 +250,35 @@ static void test_engine_every_verb_answers_with_one_value(void **state)
     }
 }
 
+static int act_answer(uint64_t id, uint64_t fence)
+{
+    const struct note *n;
+
+    ask(VERB_ACT, 5, id, "", fence);
+    n = bench_last(NOTE_REPLY);
+    assert_true(n->req == 5 && (n->code == 0 || strstr(n->text, "not under way") != NULL));
+    return n->code;
+}
+
+static void test_engine_act_is_for_the_attempt_that_runs(void **state)
+{
+    struct msg_submit m = submit_to("p", 7, 0);
+    uint64_t fence = id_make(engine_epoch(bench.engine), 1);
+    struct note *hand;
+
+    (void)state;
+    (void)bench_pool("p", 1);
+    engine_submit(bench.engine, SESSION, &m);
+    hand = bench_await(NOTE_HAND, 0);
+    assert_int_equal(act_answer(hand->id, fence), 0);
+    assert_int_equal(act_answer(hand->id, fence + 1), GANGER_ESTALE);
+    assert_int_equal(act_answer(hand->id + 1, fence), GANGER_ESTALE);
+    assert_int_equal(act_answer(0, 0), 0);
+    bench.begun = 1;
+    finish(hand, 0, NULL, 0);
+    assert_int_equal(act_answer(hand->id, fence), GANGER_ESTALE);
+}
+
 static void test_engine_unknown_verb_is_refused_by_number(void **state)
 {
     (void)state;
@@ -381,6 +410,8 @@ int main(int argc, char **argv)
             bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_engine_every_verb_answers_with_one_value, bench_setup_memory, bench_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_engine_act_is_for_the_attempt_that_runs, bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_engine_unknown_verb_is_refused_by_number, bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(
