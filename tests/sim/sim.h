@@ -202,7 +202,7 @@ struct sim {
     uint64_t seed, rng, now, steps, requests, order;
     uint32_t epoch;
     bool started, grace, drain, calm;
-    uint64_t grace_end, last_fence;
+    uint64_t grace_end, last_fence, turn_us;
     struct core_config config;
     uint64_t sessions[SIM_SESSIONS];
     uint32_t session_gen;

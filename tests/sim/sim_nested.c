@@ -199,6 +199,19 @@ static bool gives_up(struct sim *s, struct proc *p)
     return true;
 }
 
+/* Its task turns out to need another one; most say for whom they wait, some do so later. */
+static void begin(struct sim *s, struct proc *p, const struct mtask *by)
+{
+    if (p->session == 0)
+        session_open(s, p);
+    if (!has_said(p) && sim_chance(s, 80))
+        say(s, p);
+    if (sim_chance(s, 80))
+        submit(s, p, by);
+    else
+        wait_for_one(s, p, by);
+}
+
 bool nested_busy(struct sim *s, struct proc *p)
 {
     const struct mtask *by = model_find(s, running_hand(p)->id);
@@ -206,21 +219,18 @@ bool nested_busy(struct sim *s, struct proc *p)
 
     if (p->old || by == NULL || stopped || !may_wait(by))
         return false;
-    if (!s->calm && s->swarm.nested && sim_chance(s, 30)) {
-        if (p->session == 0)
-            session_open(s, p);
-        else if (!has_said(p) && sim_chance(s, 60))
-            say(s, p);
-        else if (sim_chance(s, 70))
-            submit(s, p, by);
-        else
-            wait_for_one(s, p, by);
+    if (!nested_waits(s, p)) {
+        if (s->calm || !s->swarm.nested || sim_chance(s, 40))
+            return false;
+        begin(s, p, by);
         return true;
     }
-    if (!nested_waits(s, p) || gives_up(s, p))
+    if (gives_up(s, p))
         return false;
     if (!has_said(p) && (s->calm || sim_chance(s, 30)))
         say(s, p);
+    else if (!s->calm && sim_chance(s, 5))
+        begin(s, p, by);
     return true;
 }
 

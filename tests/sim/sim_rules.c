@@ -5,6 +5,7 @@
 /* Beyond the letter of the rule: what was decided in the turn in which it began to hold. */
 #define OVERTAKEN_MOST (CORE_RESERVE_OVERTAKEN * 2)
 #define OLDEST_MOST_US (CORE_RESERVE_US * 2 + CORE_RESERVE_US / 2)
+#define TURN_MOST_US   (CORE_RESERVE_US / 2)
 
 static bool runnable(const struct sim *s, const struct mtask *t)
 {
@@ -295,8 +296,23 @@ static void idle_check(struct sim *s)
     }
 }
 
+/* A turn that came late is not the core's fault: the clocks of the rules stood still meanwhile. */
+static void late_turn(struct sim *s)
+{
+    uint64_t gap = s->now - s->turn_us, late = gap > TURN_MOST_US ? gap - TURN_MOST_US : 0;
+
+    s->turn_us = s->now;
+    for (uint32_t i = 0; i < s->task_count; i++) {
+        if (s->tasks[i].oldest_us != SIM_NEVER)
+            s->tasks[i].oldest_us += late;
+        if (s->tasks[i].startable_us != SIM_NEVER)
+            s->tasks[i].startable_us += late;
+    }
+}
+
 void rules_turn(struct sim *s)
 {
+    late_turn(s);
     if (core_deadline(s->core) <= s->now) /* it stopped early; another turn follows at once */
         return;
     order_check(s);
