@@ -13,7 +13,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 rules='
 proto         ^proto/
 conf          ^conf/|^proto/(err|limits|assert)[.]h$
-daemon/core   ^core/|^proto/(err|limits|id|assert)[.]h$
+daemon/core   ^core/|^proto/(err|limits|id|assert|pages)[.]h$
 daemon/store  ^store/|^proto/(err|assert)[.]h$
 daemon/engine ^engine/|^core/core[.]h$|^store/store[.]h$|^proto/
 daemon/wire   ^wire/|^engine/body[.]h$|^proto/
@@ -67,7 +67,7 @@ symbols() {
     [ -f "$1" ] || { echo "$1: no such archive" && return 1; }
     needed=$(comm -23 <(nm -u "$1" | awk '$1 == "U" { print $2 }' | sort -u) \
         <(nm --defined-only "$1" | awk 'NF == 3 { print $3 }' | sort -u) |
-        grep -vE '^(__)?(mem|str)[a-z]+(_chk)?$|^(malloc|calloc|realloc|free)$' |
+        grep -vE '^(__)?(mem|str)[a-z]+(_chk)?$|^(malloc|calloc|realloc|free)$|^pages_[a-z]+$' |
         grep -vE '^ganger_assert_failed$|^__stack_chk_fail$|^_GLOBAL_OFFSET_TABLE_$' |
         grep -vE '^__(asan|tsan|ubsan|sanitizer|sancov|start___sancov|stop___sancov)_') || true
     [ -z "$needed" ] || { echo "$needed" && return 1; }

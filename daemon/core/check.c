@@ -32,12 +32,11 @@ static void check_hand(const struct core *c, uint32_t slot, const struct task *t
 static void check_task(const struct core *c, uint32_t slot)
 {
     const struct task *t = task_at(c, slot);
-    bool in_hand = t->state == TASK_HANDED || t->state == TASK_RUNNING || t->state == TASK_STOPPING;
+    bool in_hand = state_in_hand(t->state);
 
     GANGER_ASSERT(ids_find(c, t->id) == slot);
     GANGER_ASSERT(((t->marks & MARK_PERMITS) != 0) == (in_hand && task_has_needs(c, t)));
-    GANGER_ASSERT(t->parked != 0 || t->state != TASK_BLOCKED);
-    GANGER_ASSERT(t->parked == 0 || t->state == TASK_BLOCKED || t->state == TASK_READY);
+    GANGER_ASSERT(t->state != TASK_BLOCKED || t->parked != 0);
     if (in_hand)
         check_hand(c, slot, t);
     if (state_is_end(t->state)) {
@@ -54,9 +53,9 @@ static void check_counts(const struct core *c)
     uint64_t live = 0;
 
     for (uint32_t slot = 1; slot < c->tasks.used; slot++) {
-        const struct task *t = task_at(c, slot);
+        const struct task *t = task_known(c, slot);
 
-        if (t->state == TASK_FREE)
+        if (t == NULL)
             continue;
         live++;
         check_task(c, slot);
@@ -70,9 +69,9 @@ static void check_pool_counts(const struct core *c, uint32_t pool)
     uint64_t count[TASK_STATES] = { 0 }, tasks = 0, bytes = 0, fleeting = 0, woken = 0;
 
     for (uint32_t slot = 1; slot < c->tasks.used; slot++) {
-        const struct task *t = task_at(c, slot);
+        const struct task *t = task_known(c, slot);
 
-        if (t->state == TASK_FREE || lane_of(c, t)->pool != pool)
+        if (t == NULL || lane_of(c, t)->pool != pool)
             continue;
         count[t->state]++;
         fleeting += t->state == TASK_READY && (t->flags & CORE_TASK_DURABLE) == 0;
@@ -95,7 +94,8 @@ static uint64_t check_lane(const struct core *c, uint32_t lane)
 
     for (uint32_t at = l->head; at != 0; at = task_at(c, at)->next) {
         GANGER_ASSERT(task_at(c, at)->state == TASK_READY);
-        GANGER_ASSERT(task_at(c, at)->lane == lane && task_at(c, at)->prev == prev);
+        GANGER_ASSERT(policy_of(c, task_at(c, at))->lane == lane);
+        GANGER_ASSERT(task_at(c, at)->prev == prev);
         prev = at;
         n++;
     }
@@ -139,10 +139,10 @@ static void check_sem(const struct core *c, uint32_t sem)
     uint32_t waiting = 0, last = 0;
 
     for (uint32_t slot = 1; slot < c->tasks.used; slot++) {
-        const struct task *t = task_at(c, slot);
+        const struct task *t = task_known(c, slot);
         const struct policy *y;
 
-        if (t->state == TASK_FREE || (t->marks & MARK_PERMITS) == 0)
+        if (t == NULL || (t->marks & MARK_PERMITS) == 0)
             continue;
         y = policy_of(c, t);
         for (unsigned i = 0; i < y->need_count; i++)

@@ -92,7 +92,7 @@ struct core *core_new(const struct core_config *config)
     c->heap.position = heap_position;
     c->heap.ctx = c;
     slab_init(&c->tasks, sizeof(struct task));
-    slab_init(&c->histories, sizeof(struct history));
+    slab_init(&c->extras, sizeof(struct extra));
     slab_init(&c->policies, sizeof(struct policy));
     slab_init(&c->lanes, sizeof(struct lane));
     slab_init(&c->children, sizeof(struct child));
@@ -129,19 +129,19 @@ void core_free(struct core *c)
     if (c == NULL)
         return;
     for (uint32_t i = 1; i < c->policies.used; i++) {
-        struct policy *y = slab_at(&c->policies, i);
-
-        if (y->refs > 0)
-            free(y->needs);
+        if (slab_has(&c->policies, i))
+            free(((struct policy *)slab_at(&c->policies, i))->needs);
     }
-    for (uint32_t i = 1; i < c->children.used; i++)
+    for (uint32_t i = 1; i < c->children.used; i++) {
         free(child_at(c, i)->ring);
+        free(child_at(c, i)->fences);
+    }
     for (uint32_t i = 0; i < c->pool_count; i++)
         pool_free(c->pools[i]);
     for (uint32_t i = 0; i < c->sem_count; i++)
         free(c->sems[i].name);
     slab_done(&c->tasks);
-    slab_done(&c->histories);
+    slab_done(&c->extras);
     slab_done(&c->policies);
     slab_done(&c->lanes);
     slab_done(&c->children);

@@ -279,6 +279,10 @@ int core_slot_info(const struct core *c, uint32_t slot, struct core_task_info *r
 void core_task_spec(const struct core *c, uint32_t slot, struct core_spec *ret);
 void core_task_attempts(const struct core *c, uint32_t slot, struct core_attempts *ret);
 uint64_t core_task_retention_us(const struct core *c, uint32_t slot);
+/* A word that the core keeps with a task and never looks at; 0 at first. Good as long as those. */
+uintptr_t *core_slot_word(struct core *c, uint32_t slot);
+/* Every slot is below. */
+uint32_t core_slot_limit(const struct core *c);
 /* The task in the hand of a child with this number, 0 if none (or a stale generation). */
 uint32_t core_hand_slot(const struct core *c, uint32_t child, uint32_t gen, uint32_t seq);
 

@@ -23,7 +23,7 @@ void task_deadline(struct core *c, uint32_t slot)
 
     switch ((enum task_state)t->state) {
     case TASK_DELAYED:
-        if (t->expiry <= c->now)
+        if (expiry_of(c, t) <= c->now)
             expire(c, slot);
         else
             task_ready(c, slot);
@@ -94,8 +94,10 @@ void drain_event(struct core *c)
 void clock_jump(struct core *c, int64_t jump_us)
 {
     for (uint32_t slot = 1; slot < c->tasks.used; slot++) {
-        struct task *t = task_at(c, slot);
+        struct task *t = task_known(c, slot);
 
+        if (t == NULL)
+            continue;
         if ((t->state != TASK_DELAYED && t->state != TASK_STORING) || (t->marks & MARK_WALL) == 0)
             continue;
         if (jump_us > 0)

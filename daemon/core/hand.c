@@ -26,6 +26,13 @@ uint32_t hand_of(const struct core *c, const struct task *t, uint32_t slot)
     return seq;
 }
 
+uint64_t hand_fence(const struct core *c, const struct task *t, uint32_t slot)
+{
+    if (!state_in_hand(t->state))
+        return 0;
+    return child_at(c, t->child)->fences[hand_of(c, t, slot) % GANGER_HAND_MAX];
+}
+
 uint32_t pool_depth(const struct pool *p)
 {
     uint64_t depth;
@@ -48,18 +55,12 @@ static void stall_deadline(struct core *c, uint32_t child, uint64_t since)
         heap_set(&c->heap, DUE_CHILD, child, since + CORE_HAND_STALL_US);
 }
 
-static void run(struct core *c, uint32_t slot)
-{
-    task_at(c, slot)->when = c->now;
-    task_move(c, slot, TASK_RUNNING);
-}
-
 void hand_head_runs(struct core *c, uint32_t child)
 {
     struct child *k = child_at(c, child);
 
     if (k->done != k->limit && task_at(c, slot_of(k, k->done))->state == TASK_HANDED)
-        run(c, slot_of(k, k->done));
+        task_move(c, slot_of(k, k->done), TASK_RUNNING);
 }
 
 void hand_give(struct core *c, uint32_t child, uint32_t slot)
@@ -72,15 +73,15 @@ void hand_give(struct core *c, uint32_t child, uint32_t slot)
     GANGER_ASSERT(k->limit == seq && seq - k->done < GANGER_HAND_MAX);
     k->limit = k->handed;
     k->ring[seq % GANGER_HAND_MAX] = slot;
-    t->child = child;
-    t->fence = id_make(c->cfg.epoch, c->next_fence++);
+    k->fences[seq % GANGER_HAND_MAX] = id_make(c->cfg.epoch, c->next_fence++);
     t->attempts++;
     if (seq == k->done) {
         k->last_us = c->now;
-        run(c, slot);
+        task_move(c, slot, TASK_RUNNING);
     } else {
         task_move(c, slot, TASK_HANDED);
     }
+    t->child = child;
     if (task_has_needs(c, t))
         k->exclusive = true;
     e = effect_add(c, EFFECT_HAND);
@@ -89,7 +90,7 @@ void hand_give(struct core *c, uint32_t child, uint32_t slot)
     e->seq = seq;
     e->slot = slot;
     e->id = t->id;
-    e->fence = t->fence;
+    e->fence = k->fences[seq % GANGER_HAND_MAX];
     e->attempt = t->attempts;
     e->flags = t->flags;
     e->limit_us = policy_of(c, t)->limit_us;

@@ -2,19 +2,21 @@
 
 #include "core/core.h"
 #include "proto/assert.h"
+#include "proto/pages.h"
 
-#include <stdlib.h>
+#define HEAP_FIRST 256u  /* entries that are always there; a page of them */
+#define HEAP_SLACK 8192u /* entries that keep their memory beyond those in use */
 
 int heap_reserve(struct heap *h, uint32_t objects)
 {
-    uint32_t cap = h->cap < 64 ? 64 : h->cap;
+    uint32_t cap = h->cap < HEAP_FIRST ? HEAP_FIRST : h->cap;
     struct heap_entry *entries;
 
     if (objects + 1 <= h->cap)
         return 0;
     while (cap < objects + 1)
         cap *= 2;
-    entries = realloc(h->entries, cap * sizeof *entries);
+    entries = pages_grow(h->entries, h->cap * sizeof *entries, cap * sizeof *entries);
     if (entries == NULL)
         return GANGER_ENOMEM;
     h->entries = entries;
@@ -24,9 +26,9 @@ int heap_reserve(struct heap *h, uint32_t objects)
 
 void heap_done(struct heap *h)
 {
-    free(h->entries);
+    pages_free(h->entries, h->cap * sizeof *h->entries);
     h->entries = NULL;
-    h->count = h->cap = 0;
+    h->count = h->cap = h->touched = 0;
 }
 
 /* Equal deadlines keep an order of their own, so that the result never depends on heap layout. */
@@ -87,10 +89,21 @@ static void sink(struct heap *h, uint32_t pos)
     put(h, pos, e);
 }
 
+/* The memory of entries that are long gone goes back. */
+static void shrink(struct heap *h)
+{
+    uint32_t keep = (2 * h->count + HEAP_SLACK) & ~(HEAP_FIRST - 1);
+
+    pages_clear(&h->entries[keep], (h->touched - keep) * sizeof *h->entries);
+    h->touched = keep;
+}
+
 static void remove_at(struct heap *h, uint32_t pos)
 {
     struct heap_entry last = h->entries[h->count--];
 
+    if (h->touched / 4 > h->count + HEAP_SLACK)
+        shrink(h);
     if (pos > h->count)
         return;
     put(h, pos, last);
@@ -113,6 +126,8 @@ void heap_set(struct heap *h, uint32_t kind, uint32_t index, uint64_t when)
     if (pos == 0) {
         pos = ++h->count;
         GANGER_ASSERT(pos < h->cap);
+        while (pos >= h->touched)
+            h->touched += HEAP_FIRST;
     }
     h->entries[pos] = (struct heap_entry){ when, kind, index };
     *position = pos;

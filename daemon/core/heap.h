@@ -16,6 +16,7 @@ struct heap_entry {
 struct heap {
     struct heap_entry *entries; /* 1-based, 4-ary */
     uint32_t count, cap;
+    uint32_t touched; /* entries that may take memory */
     /* Where an entry's object keeps its position. */
     uint32_t *(*position)(void *ctx, uint32_t kind, uint32_t index);
     void *ctx;

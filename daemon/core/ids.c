@@ -1,117 +1,133 @@
 #include "core/internal.h"
 
-#include <stdlib.h>
+#include "proto/pages.h"
 
-#define INDEX_FIRST 1024u
-#define INDEX_STEP  8u /* old buckets emptied at each insertion */
+#define INDEX_FIRST 1024u  /* buckets that are always there; a page of them */
+#define INDEX_SLACK 32768u /* buckets that keep their memory beyond those in use */
+#define BLOCK       64u    /* ids in a row whose buckets lie together */
 
-/* Fibonacci hashing (Knuth, TAOCP 6.4): consecutive ids spread over the whole table. */
-static uint32_t bucket_of(uint64_t id, uint32_t size)
+/*
+ * Fibonacci hashing (Knuth, TAOCP 6.4) of blocks of ids. Within a block the buckets are neighbours,
+ * since tasks come and go in about the order of their ids.
+ */
+static uint32_t hash_of(uint64_t id)
 {
-    return (uint32_t)((id * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (size - 1);
+    return (uint32_t)((id / BLOCK * UINT64_C(0x9e3779b97f4a7c15)) >> 32) ^ (uint32_t)(id % BLOCK);
 }
 
-static void link_into(struct core *c, uint32_t *buckets, uint32_t size, uint32_t slot)
+static uint32_t bucket_of(const struct id_index *x, uint64_t id)
 {
-    struct task *t = task_at(c, slot);
-    uint32_t b = bucket_of(t->id, size);
+    uint32_t hash = hash_of(id), b = hash & (2 * x->base - 1);
 
-    t->index_next = buckets[b];
-    buckets[b] = slot;
-}
-
-static void move_some(struct core *c, uint32_t most)
-{
-    struct id_index *x = &c->ids;
-
-    while (x->old != NULL && most-- > 0) {
-        uint32_t slot = x->old[x->moved];
-
-        while (slot != 0) {
-            uint32_t next = task_at(c, slot)->index_next;
-
-            link_into(c, x->buckets, x->size, slot);
-            slot = next;
-        }
-        x->old[x->moved] = 0;
-        if (++x->moved == x->old_size) {
-            free(x->old);
-            x->old = NULL;
-        }
-    }
+    return b < x->size ? b : hash & (x->base - 1);
 }
 
 int ids_reserve(struct core *c)
 {
     struct id_index *x = &c->ids;
-    uint32_t size = x->size == 0 ? INDEX_FIRST : x->size * 2;
+    uint32_t cap = x->cap == 0 ? INDEX_FIRST : x->cap * 2;
     uint32_t *buckets;
 
-    if (x->count < x->size)
+    if (x->size < x->cap)
         return 0;
-    move_some(c, UINT32_MAX); /* long done: STEP is larger than what the growth leaves over */
-    buckets = calloc(size, sizeof *buckets);
+    buckets = pages_grow(x->buckets, x->cap * sizeof *buckets, cap * sizeof *buckets);
     if (buckets == NULL)
         return GANGER_ENOMEM;
-    x->old = x->buckets;
-    x->old_size = x->size;
-    x->moved = 0;
+    if (x->cap == 0)
+        x->size = x->base = x->touched = INDEX_FIRST;
     x->buckets = buckets;
-    x->size = size;
+    x->cap = cap;
     return 0;
+}
+
+/* One bucket more: it takes what belongs to it from the one that had it. */
+static void split(struct core *c)
+{
+    struct id_index *x = &c->ids;
+    uint32_t added = x->size++, *link = &x->buckets[added - x->base], *last = &x->buckets[added];
+    uint32_t mask = 2 * x->base - 1, slot;
+
+    if (added == x->touched)
+        x->touched += INDEX_FIRST;
+    while ((slot = *link) != 0) {
+        struct task *t = task_at(c, slot);
+
+        if ((hash_of(t->id) & mask) != added) {
+            link = &t->index_next;
+            continue;
+        }
+        *link = t->index_next;
+        t->index_next = 0;
+        *last = slot;
+        last = &t->index_next;
+    }
+    if (x->size == 2 * x->base)
+        x->base = x->size;
+}
+
+/* One bucket less; the memory behind goes back in larger pieces. */
+static void merge(struct core *c)
+{
+    struct id_index *x = &c->ids;
+    uint32_t gone, keep, *link;
+
+    if (x->size == x->base)
+        x->base /= 2;
+    gone = --x->size;
+    link = &x->buckets[gone - x->base];
+    while (*link != 0)
+        link = &task_at(c, *link)->index_next;
+    *link = x->buckets[gone];
+    x->buckets[gone] = 0;
+    if (x->touched - x->size < 2 * INDEX_SLACK)
+        return;
+    keep = (x->size + INDEX_SLACK) & ~(INDEX_FIRST - 1);
+    pages_clear(&x->buckets[keep], (x->touched - keep) * sizeof *x->buckets);
+    x->touched = keep;
 }
 
 void ids_add(struct core *c, uint32_t slot)
 {
     struct id_index *x = &c->ids;
+    struct task *t = task_at(c, slot);
+    uint32_t *bucket = &x->buckets[bucket_of(x, t->id)];
 
-    move_some(c, INDEX_STEP);
-    link_into(c, x->buckets, x->size, slot);
-    x->count++;
-}
-
-/* The link that names SLOT's task, or a task with ID. */
-static uint32_t *find_link(const struct core *c, uint32_t *buckets, uint32_t size, uint64_t id)
-{
-    uint32_t *link = &buckets[bucket_of(id, size)];
-
-    while (*link != 0 && task_at(c, *link)->id != id)
-        link = &task_at(c, *link)->index_next;
-    return link;
-}
-
-static uint32_t *lookup(const struct core *c, uint64_t id)
-{
-    const struct id_index *x = &c->ids;
-    uint32_t *link;
-
-    if (x->buckets == NULL)
-        return NULL;
-    link = find_link(c, x->buckets, x->size, id);
-    if (*link == 0 && x->old != NULL)
-        link = find_link(c, x->old, x->old_size, id);
-    return *link == 0 ? NULL : link;
+    t->index_next = *bucket;
+    *bucket = slot;
+    if (++x->count > x->size)
+        split(c);
 }
 
 void ids_remove(struct core *c, uint32_t slot)
 {
-    uint32_t *link = lookup(c, task_at(c, slot)->id);
+    struct id_index *x = &c->ids;
+    uint32_t *link = &x->buckets[bucket_of(x, task_at(c, slot)->id)];
 
-    GANGER_ASSERT(link != NULL && *link == slot);
+    while (*link != slot) {
+        GANGER_ASSERT(*link != 0);
+        link = &task_at(c, *link)->index_next;
+    }
     *link = task_at(c, slot)->index_next;
-    c->ids.count--;
+    x->count--;
+    for (unsigned i = 0; i < 2 && x->size / 2 > x->count && x->size > INDEX_FIRST; i++)
+        merge(c);
 }
 
 uint32_t ids_find(const struct core *c, uint64_t id)
 {
-    const uint32_t *link = lookup(c, id);
+    const struct id_index *x = &c->ids;
+    uint32_t slot;
 
-    return link == NULL ? 0 : *link;
+    if (x->buckets == NULL)
+        return 0;
+    slot = x->buckets[bucket_of(x, id)];
+    while (slot != 0 && task_at(c, slot)->id != id)
+        slot = task_at(c, slot)->index_next;
+    return slot;
 }
 
 void ids_done(struct core *c)
 {
-    free(c->ids.buckets);
-    free(c->ids.old);
+    pages_free(c->ids.buckets, c->ids.cap * sizeof *c->ids.buckets);
     c->ids = (struct id_index){ 0 };
 }

@@ -1,6 +1,7 @@
 /*
- * Task id -> slot. Chained through the tasks themselves; grows by moving a few buckets at each
- * insertion, so that no single submit pays for all.
+ * Task id -> slot. A hash chained through the tasks themselves that grows and shrinks by one
+ * bucket at a time (linear hashing: W. Litwin, VLDB 1980), so that no submit pays for the others
+ * and memory follows the number of tasks.
  */
 #ifndef CORE_IDS_H
 #define CORE_IDS_H
@@ -10,8 +11,11 @@
 struct core;
 
 struct id_index {
-    uint32_t *buckets, *old; /* old: being emptied from `moved` up, or NULL */
-    uint32_t size, old_size, moved, count;
+    uint32_t *buckets; /* `size` of them, room for `cap` */
+    uint32_t size, cap;
+    uint32_t base;    /* power of two; base <= size < 2 * base: those below size - base are split */
+    uint32_t touched; /* buckets that may take memory */
+    uint32_t count;   /* tasks */
 };
 
 /* Make room for one more; 0 or GANGER_ENOMEM. */

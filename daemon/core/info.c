@@ -2,20 +2,24 @@
 
 #include <string.h>
 
+/* The time that its state has, 0 if it has none. */
+static uint64_t when_of(const struct task *t)
+{
+    return t->state == TASK_READY || t->state == TASK_BLOCKED ? 0 : t->when;
+}
+
 int core_slot_info(const struct core *c, uint32_t slot, struct core_task_info *ret)
 {
-    const struct task *t;
+    const struct task *t = task_known(c, slot);
     const struct lane *l;
 
-    if (slot == 0 || slot >= c->tasks.used || task_at(c, slot)->state == TASK_FREE)
+    if (t == NULL)
         return GANGER_ENOTASK;
-    t = task_at(c, slot);
     l = lane_of(c, t);
     *ret = (struct core_task_info){ .id = t->id,
-        .fence = t->fence,
-        .due_us = t->when,
-        .expiry_us = t->expiry,
-        .running_since_us = t->when,
+        .due_us = when_of(t),
+        .expiry_us = expiry_of(c, t),
+        .running_since_us = when_of(t),
         .slot = slot,
         .pool = l->pool,
         .uid = l->uid,
@@ -23,21 +27,21 @@ int core_slot_info(const struct core *c, uint32_t slot, struct core_task_info *r
         .attempts = t->attempts,
         .crashes = t->crashes,
         .call_bytes = t->call_bytes,
-        .result_bytes = t->result_bytes,
         .priority = l->priority,
         .state = t->state,
         .end = t->end,
         .code = -(int)t->code };
-    if (t->state == TASK_HANDED || t->state == TASK_RUNNING || t->state == TASK_STOPPING) {
+    if (state_in_hand(t->state)) {
         ret->child = t->child;
         ret->gen = child_at(c, t->child)->gen;
         ret->seq = hand_of(c, t, slot);
+        ret->fence = hand_fence(c, t, slot);
     }
-    if (t->history != 0) {
-        const struct history *h = slab_at(&c->histories, t->history);
-
-        ret->cause_count = (uint8_t)h->count;
-        memcpy(ret->causes, h->causes, sizeof ret->causes);
+    if (t->state == TASK_SETTLING || state_is_end(t->state))
+        ret->result_bytes = t->result_bytes;
+    if (t->extra != 0) {
+        ret->cause_count = extra_of(c, t)->count;
+        memcpy(ret->causes, extra_of(c, t)->causes, sizeof ret->causes);
     }
     return 0;
 }
@@ -63,8 +67,8 @@ void core_task_spec(const struct core *c, uint32_t slot, struct core_spec *ret)
         .need_count = y->need_count,
         .attempts_max = y->attempts_max,
         .due_wall = (t->marks & MARK_WALL) != 0,
-        .due_us = t->when,
-        .expiry_us = t->expiry == CORE_NEVER ? 0 : t->expiry,
+        .due_us = when_of(t),
+        .expiry_us = expiry_of(c, t) == CORE_NEVER ? 0 : expiry_of(c, t),
         .limit_us = y->limit_us,
         .kill_grace_us = y->kill_grace_us,
         .backoff_us = y->backoff_us,
@@ -78,14 +82,23 @@ void core_task_attempts(const struct core *c, uint32_t slot, struct core_attempt
 {
     const struct task *t = task_at(c, slot);
 
-    *ret =
-        (struct core_attempts){ .attempts = t->attempts, .crashes = t->crashes, .due_us = t->when };
-    if (t->history != 0) {
-        const struct history *h = slab_at(&c->histories, t->history);
-
-        ret->cause_count = (uint8_t)h->count;
-        memcpy(ret->causes, h->causes, sizeof ret->causes);
+    *ret = (struct core_attempts){
+        .attempts = t->attempts, .crashes = t->crashes, .due_us = when_of(t)
+    };
+    if (t->extra != 0) {
+        ret->cause_count = extra_of(c, t)->count;
+        memcpy(ret->causes, extra_of(c, t)->causes, sizeof ret->causes);
     }
+}
+
+uintptr_t *core_slot_word(struct core *c, uint32_t slot)
+{
+    return &task_at(c, slot)->word;
+}
+
+uint32_t core_slot_limit(const struct core *c)
+{
+    return c->tasks.used;
 }
 
 uint64_t core_task_retention_us(const struct core *c, uint32_t slot)

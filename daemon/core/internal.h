@@ -3,7 +3,7 @@
  *
  *   task.c      admission; task_move(), the only writer of task->state; counters
  *   lane.c      ready tasks: FIFO per pool, priority and submitting identity, turns between lanes
- *   policy.c    what tasks ask for, interned, so that a waiting task stays small
+ *   policy.c    what tasks have in common, interned, so that a waiting task stays small
  *   waiter.c    sessions and what they wait for
  *   pool.c      pools: how many children, early deaths, BROKEN
  *   child.c     children: spawn to exit
@@ -40,31 +40,46 @@ enum task_mark {
     MARK_BACKOFF = 128, /* DELAYED because of a retry */
 };
 
+/*
+ * One line of the cache, for there may be millions. What only some states need shares its place;
+ * what only some tasks need is in `extra`.
+ */
 struct task {
     uint64_t id;
-    uint64_t fence;  /* of the running attempt; undefined before the first */
-    uint64_t when;   /* DELAYED: due; RUNNING, STOPPING: since; ended: forget at */
-    uint64_t expiry; /* CORE_NEVER if none */
+    union {
+        uint64_t when;   /* STORING, DELAYED: due; RUNNING, STOPPING: since; ended: forget at */
+        uint32_t parked; /* BLOCKED: at this semaphore + 1; READY: woken there */
+    };
+    union {
+        struct {
+            uint32_t next, prev; /* READY: lane; BLOCKED: semaphore's list; held: that list */
+        };
+        struct {
+            uint32_t child;        /* HANDED, RUNNING, STOPPING */
+            uint32_t result_bytes; /* SETTLING to an end, ended */
+        };
+    };
+    uintptr_t word; /* of those who own the core */
     uint32_t heap_pos, index_next;
-    uint32_t next, prev; /* lane, semaphore's or held list, by state */
-    uint32_t policy, history, lane, waiters;
-    uint32_t child; /* HANDED, RUNNING, STOPPING */
-    uint32_t call_bytes, result_bytes;
-    uint32_t parked; /* BLOCKED: at this semaphore + 1; READY: woken there */
+    uint32_t policy, extra, waiters, call_bytes;
     uint16_t attempts;
     uint8_t state, flags, marks, crashes;
     uint8_t end;  /* SETTLING: state to go to */
     uint8_t code; /* -(GANGER_E...) of the end */
 };
+_Static_assert(sizeof(struct task) == 64, "a task is one line of the cache");
 
-/* The past of a task that may be tried again. */
-struct history {
-    uint32_t count;
+/* Of a task that may be tried again, its past; of one that can expire, when. */
+struct extra {
+    uint64_t expiry; /* CORE_NEVER if it cannot */
+    uint8_t count;
     struct core_cause causes[GANGER_CAUSES_MAX];
 };
 
+/* What many tasks have in common. */
 struct policy {
     uint32_t refs, hash_next, hash;
+    uint32_t lane;
     uint8_t jitter_percent, crash_budget, need_count;
     uint16_t attempts_max;
     uint64_t limit_us, kill_grace_us, backoff_us, backoff_max_us, retention_us;
@@ -107,6 +122,7 @@ struct child {
     uint32_t batch_count;    /* ... and how many they were */
     uint64_t last_us;        /* last progress seen */
     uint32_t *ring;          /* GANGER_HAND_MAX slots, by number */
+    uint64_t *fences;        /* of these hands */
 };
 
 struct pool {
@@ -183,10 +199,10 @@ struct core {
     uint64_t rng;
     uint64_t next_counter, next_fence;
     bool started, grace, drain;
-    struct slab tasks, histories, policies, lanes, children, waiters;
+    struct slab tasks, extras, policies, lanes, children, waiters;
     struct id_index ids;
     uint32_t *policy_buckets; /* POLICY_BUCKETS heads */
-    uint32_t policy_last;
+    uint32_t policy_last;     /* of the submit before; it holds a reference */
     struct heap heap;
     uint32_t objects; /* that can have a deadline */
     struct pool **pools;
@@ -219,6 +235,13 @@ static inline struct task *task_at(const struct core *c, uint32_t slot)
 {
     return slab_at_sized(&c->tasks, slot, sizeof(struct task));
 }
+/* The task in SLOT, any number; NULL if none is there. */
+static inline struct task *task_known(const struct core *c, uint32_t slot)
+{
+    if (slot == 0 || slot >= c->tasks.used || !slab_has(&c->tasks, slot))
+        return NULL;
+    return task_at(c, slot)->state == TASK_FREE ? NULL : task_at(c, slot);
+}
 static inline struct policy *policy_of(const struct core *c, const struct task *t)
 {
     return slab_at_sized(&c->policies, t->policy, sizeof(struct policy));
@@ -229,7 +252,15 @@ static inline struct lane *lane_at(const struct core *c, uint32_t lane)
 }
 static inline struct lane *lane_of(const struct core *c, const struct task *t)
 {
-    return slab_at_sized(&c->lanes, t->lane, sizeof(struct lane));
+    return lane_at(c, policy_of(c, t)->lane);
+}
+static inline struct extra *extra_of(const struct core *c, const struct task *t)
+{
+    return t->extra == 0 ? NULL : slab_at(&c->extras, t->extra);
+}
+static inline uint64_t expiry_of(const struct core *c, const struct task *t)
+{
+    return t->extra == 0 ? CORE_NEVER : extra_of(c, t)->expiry;
 }
 static inline struct pool *pool_of(const struct core *c, const struct task *t)
 {
@@ -238,6 +269,10 @@ static inline struct pool *pool_of(const struct core *c, const struct task *t)
 static inline struct child *child_at(const struct core *c, uint32_t child)
 {
     return slab_at_sized(&c->children, child, sizeof(struct child));
+}
+static inline bool state_in_hand(uint8_t s)
+{
+    return s == TASK_HANDED || s == TASK_RUNNING || s == TASK_STOPPING;
 }
 static inline bool state_is_end(uint8_t s)
 {
@@ -261,6 +296,8 @@ uint64_t core_random(struct core *c);
 /* task.c */
 int task_admit(struct core *c, const struct core_spec *spec, uint64_t id, uint32_t *ret_slot);
 void task_move(struct core *c, uint32_t slot, enum task_state to);
+/* It has ended, and is forgotten then. */
+void task_keep(struct core *c, uint32_t slot, uint64_t forget_at);
 /* Free it; its cells stay readable until the next step, for those who carry out the effects. */
 void task_free(struct core *c, uint32_t slot);
 void graves_clear(struct core *c);
@@ -280,7 +317,7 @@ void lane_turn(struct core *c, uint32_t lane);   /* the lane has had its turn */
 uint64_t lane_ahead(const struct core *c, uint32_t slot, uint64_t most);
 
 /* policy.c */
-uint32_t policy_intern(struct core *c, const struct core_spec *spec);
+uint32_t policy_intern(struct core *c, const struct core_spec *spec, uint32_t lane);
 void policy_drop(struct core *c, uint32_t policy);
 
 /* waiter.c */
@@ -340,7 +377,8 @@ void hand_refuse_rest(struct core *c, uint32_t child, uint32_t begun);
 /* The first in its hand ends: it ends for its limit only if it was told to stop for it. */
 void hand_told_check(struct core *c, uint32_t child);
 void hand_refuse_finished(struct core *c, uint32_t child);
-uint32_t hand_of(const struct core *c, const struct task *t, uint32_t slot); /* its number */
+uint32_t hand_of(const struct core *c, const struct task *t, uint32_t slot);    /* its number */
+uint64_t hand_fence(const struct core *c, const struct task *t, uint32_t slot); /* 0 if in none */
 void hand_head_runs(struct core *c, uint32_t child);
 uint32_t pool_depth(const struct pool *p);
 

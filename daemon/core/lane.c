@@ -92,7 +92,7 @@ static void link_after(struct core *c, uint32_t slot, uint32_t before)
     else
         task_at(c, before)->next = slot;
     if (l->head == slot && l->tail == slot)
-        ring_enter(c, t->lane);
+        ring_enter(c, policy_of(c, t)->lane);
 }
 
 void lane_push(struct core *c, uint32_t slot, bool front)
@@ -142,7 +142,7 @@ void lane_remove(struct core *c, uint32_t slot)
         task_at(c, t->next)->prev = t->prev;
     t->next = t->prev = 0;
     if (l->head == 0)
-        ring_leave(c, t->lane);
+        ring_leave(c, policy_of(c, t)->lane);
 }
 
 uint32_t lane_best(const struct core *c, const struct pool *p)

@@ -42,7 +42,7 @@ static uint32_t hands_left(const struct pool *p, const struct child *k)
 static bool take(struct core *c, uint32_t child, uint32_t slot)
 {
     struct task *t = task_at(c, slot);
-    uint32_t lane = t->lane;
+    uint32_t lane = policy_of(c, t)->lane;
 
     if (task_has_needs(c, t)) {
         if (in_hand(c, child) > 0)

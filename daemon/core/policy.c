@@ -5,18 +5,17 @@
 
 #define POLICY_BUCKETS 65536u
 
-/* FNV-1a over the fields, so that padding never counts. */
-static uint32_t mix(uint32_t h, uint64_t v)
+/* Field by field, so that padding never counts. */
+static uint64_t mix(uint64_t h, uint64_t v)
 {
-    for (unsigned i = 0; i < 8; i++, v >>= 8)
-        h = (h ^ (uint32_t)(v & 0xff)) * 16777619u;
-    return h;
+    h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ h >> 32;
 }
 
 /* From a secret on, lest somebody make many that fall into one bucket. */
-static uint32_t spec_hash(const struct core *c, const struct core_spec *s)
+static uint32_t spec_hash(const struct core *c, const struct core_spec *s, uint32_t lane)
 {
-    uint32_t h = mix(2166136261u, c->cfg.seed);
+    uint64_t h = mix(lane, c->cfg.seed);
 
     h = mix(h, s->limit_us);
     h = mix(h, s->kill_grace_us);
@@ -27,12 +26,12 @@ static uint32_t spec_hash(const struct core *c, const struct core_spec *s)
         h, (uint64_t)s->attempts_max << 16 | (uint64_t)s->jitter_percent << 8 | s->crash_budget);
     for (unsigned i = 0; i < s->need_count; i++)
         h = mix(h, (uint64_t)s->needs[i].sem << 32 | s->needs[i].permits);
-    return h ^ h >> 16;
+    return (uint32_t)h;
 }
 
-static bool same(const struct policy *y, const struct core_spec *s)
+static bool same(const struct policy *y, const struct core_spec *s, uint32_t lane)
 {
-    return y->limit_us == s->limit_us && y->kill_grace_us == s->kill_grace_us &&
+    return y->lane == lane && y->limit_us == s->limit_us && y->kill_grace_us == s->kill_grace_us &&
            y->backoff_us == s->backoff_us && y->backoff_max_us == s->backoff_max_us &&
            y->retention_us == s->retention_us && y->attempts_max == s->attempts_max &&
            y->jitter_percent == s->jitter_percent && y->crash_budget == s->crash_budget &&
@@ -41,7 +40,7 @@ static bool same(const struct policy *y, const struct core_spec *s)
                memcmp(y->needs, s->needs, y->need_count * sizeof *y->needs) == 0);
 }
 
-static uint32_t policy_new(struct core *c, const struct core_spec *s, uint32_t hash)
+static uint32_t policy_new(struct core *c, const struct core_spec *s, uint32_t lane, uint32_t hash)
 {
     uint32_t cell;
     struct policy *y;
@@ -60,6 +59,7 @@ static uint32_t policy_new(struct core *c, const struct core_spec *s, uint32_t h
     }
     y = slab_at(&c->policies, cell);
     *y = (struct policy){ .hash = hash,
+        .lane = lane,
         .jitter_percent = s->jitter_percent,
         .crash_budget = s->crash_budget,
         .need_count = s->need_count,
@@ -75,27 +75,33 @@ static uint32_t policy_new(struct core *c, const struct core_spec *s, uint32_t h
     return cell;
 }
 
-static uint32_t policy_lookup(struct core *c, const struct core_spec *s, uint32_t hash)
+static uint32_t policy_lookup(
+    struct core *c, const struct core_spec *s, uint32_t lane, uint32_t hash)
 {
     uint32_t cell = c->policy_buckets[hash % POLICY_BUCKETS];
 
     while (cell != 0) {
         struct policy *y = slab_at(&c->policies, cell);
 
-        if (y->hash == hash && same(y, s))
+        if (y->hash == hash && same(y, s, lane))
             return cell;
         cell = y->hash_next;
     }
     return 0;
 }
 
-uint32_t policy_intern(struct core *c, const struct core_spec *spec)
+static void take(struct core *c, uint32_t policy)
+{
+    ((struct policy *)slab_at(&c->policies, policy))->refs++;
+}
+
+uint32_t policy_intern(struct core *c, const struct core_spec *spec, uint32_t lane)
 {
     uint32_t cell = c->policy_last, hash;
 
-    /* Nearly every task asks for the same as the one before it. */
-    if (cell != 0 && same(slab_at(&c->policies, cell), spec)) {
-        ((struct policy *)slab_at(&c->policies, cell))->refs++;
+    /* Nearly every task asks for the same as the one before it, which may have ended. */
+    if (cell != 0 && same(slab_at(&c->policies, cell), spec, lane)) {
+        take(c, cell);
         return cell;
     }
     if (c->policy_buckets == NULL) {
@@ -103,13 +109,16 @@ uint32_t policy_intern(struct core *c, const struct core_spec *spec)
         if (c->policy_buckets == NULL)
             return 0;
     }
-    hash = spec_hash(c, spec);
-    cell = policy_lookup(c, spec, hash);
+    hash = spec_hash(c, spec, lane);
+    cell = policy_lookup(c, spec, lane, hash);
     if (cell == 0)
-        cell = policy_new(c, spec, hash);
+        cell = policy_new(c, spec, lane, hash);
     if (cell == 0)
         return 0;
-    ((struct policy *)slab_at(&c->policies, cell))->refs++;
+    take(c, cell);
+    take(c, cell);
+    if (c->policy_last != 0)
+        policy_drop(c, c->policy_last);
     c->policy_last = cell;
     return cell;
 }
@@ -128,7 +137,5 @@ void policy_drop(struct core *c, uint32_t policy)
     *link = y->hash_next;
     free(y->needs);
     y->needs = NULL;
-    if (c->policy_last == policy)
-        c->policy_last = 0;
     slab_give(&c->policies, policy);
 }

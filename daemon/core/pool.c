@@ -32,18 +32,22 @@ static int child_slot_new(struct core *c, struct pool *p, uint32_t pool)
     uint32_t slot;
     struct child *k;
     uint32_t *ring;
+    uint64_t *fences;
 
     if (objects_reserve(c, 1) < 0)
         return GANGER_ENOMEM;
     ring = calloc(GANGER_HAND_MAX, sizeof *ring);
-    slot = ring == NULL ? 0 : slab_take(&c->children);
+    fences = calloc(GANGER_HAND_MAX, sizeof *fences);
+    slot = ring == NULL || fences == NULL ? 0 : slab_take(&c->children);
     if (slot == 0) {
         free(ring);
+        free(fences);
         return GANGER_ENOMEM;
     }
     k = child_at(c, slot);
     k->pool = pool;
     k->ring = ring;
+    k->fences = fences;
     p->children[p->child_count++] = slot;
     return 0;
 }

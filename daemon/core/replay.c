@@ -12,7 +12,7 @@ void held_add(struct core *c, uint32_t slot)
     if (t->state != TASK_DELAYED)
         task_move(c, slot, TASK_DELAYED);
     else
-        heap_set(&c->heap, DUE_TASK, slot, t->expiry);
+        heap_set(&c->heap, DUE_TASK, slot, expiry_of(c, t));
     t->next = 0;
     t->prev = c->held_tail;
     if (c->held_tail == 0)
@@ -96,8 +96,8 @@ static void replay_attempt(struct core *c, uint32_t slot, const struct core_atte
     t->crashes = a->crashes;
     t->when = a->due_us;
     t->marks = (uint8_t)((t->marks & ~MARK_WALL) | MARK_BACKOFF);
-    if (t->history != 0) {
-        struct history *h = slab_at(&c->histories, t->history);
+    if (t->extra != 0) {
+        struct extra *h = extra_of(c, t);
 
         h->count = a->cause_count < GANGER_CAUSES_MAX ? a->cause_count : GANGER_CAUSES_MAX;
         for (unsigned i = 0; i < h->count; i++)
@@ -109,13 +109,13 @@ static void replay_end(struct core *c, uint32_t slot, const struct event *ev)
 {
     struct task *t = task_at(c, slot);
 
-    t->when = ev->time_us;
     t->end = (uint8_t)ev->state;
     t->code = (uint8_t)-ev->code;
     t->attempts = (uint16_t)ev->number2; /* the last one has no fact of its own */
-    t->result_bytes = (uint32_t)ev->number;
     effect_add(c, EFFECT_CALL_DONE)->slot = slot;
     task_move(c, slot, ev->state);
+    task_keep(c, slot, ev->time_us);
+    t->result_bytes = (uint32_t)ev->number;
 }
 
 static void replay_forget(struct core *c, uint32_t slot)

@@ -101,9 +101,9 @@ static uint32_t older_waiting(const struct core *c, const struct sem *s, const s
 {
     uint32_t sem = (uint32_t)(s - c->sems), from = lane_of(c, t)->parked;
     uint32_t head = s->head, tail = s->tail;
+    const struct task *last = task_known(c, from);
 
-    if (from != 0 && (task_at(c, from)->state != TASK_BLOCKED ||
-                         task_at(c, from)->parked != sem + 1 || task_at(c, from)->id > t->id))
+    if (last == NULL || last->state != TASK_BLOCKED || last->parked != sem + 1 || last->id > t->id)
         from = 0;
     while (tail != 0 && task_at(c, tail)->id > t->id) {
         if (task_at(c, head)->id > t->id)

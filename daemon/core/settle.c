@@ -2,11 +2,10 @@
 
 static void keep_cause(struct core *c, struct task *t, struct core_cause cause)
 {
-    struct history *h;
+    struct extra *h = extra_of(c, t);
 
-    if (t->history == 0)
+    if (h == NULL)
         return;
-    h = slab_at(&c->histories, t->history);
     if (h->count == GANGER_CAUSES_MAX) { /* the newest ones are kept */
         for (unsigned i = 1; i < GANGER_CAUSES_MAX; i++)
             h->causes[i - 1] = h->causes[i];
@@ -83,12 +82,12 @@ static void finish(struct core *c, uint32_t slot)
     told = waiters_ended(c, slot);
     if (retention == 0 && told == 0)
         retention = c->cfg.orphan_retention_us;
-    t->when = retention == 0 ? CORE_NEVER : c->now + retention;
     task_move(c, slot, t->end);
     if (retention == 0) {
         forget(c, slot, false);
         return;
     }
+    task_keep(c, slot, c->now + retention);
     e = effect_add(c, EFFECT_KEPT);
     e->slot = slot;
     e->id = t->id;
@@ -227,7 +226,9 @@ static void stored(struct core *c, uint32_t slot, enum fact fact)
 
 int store_event(struct core *c, const struct event *ev)
 {
-    if (ev->slot == 0 || ev->slot >= c->tasks.used || ids_find(c, ev->id) != ev->slot)
+    const struct task *t = task_known(c, ev->slot);
+
+    if (t == NULL || t->id != ev->id)
         return GANGER_ESTALE;
     if (ev->type == EVENT_STORED)
         stored(c, ev->slot, ev->fact);

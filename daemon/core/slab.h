@@ -1,22 +1,36 @@
 /*
  * Slabs: fixed-size cells named by 32-bit numbers that never move. Cell 0 is never given out, so 0
- * means "none". Memory grows by chunks, only in slab_take().
+ * means "none". Memory grows by chunks, only in slab_take(); a chunk that has become empty goes
+ * back, but for one.
  */
 #ifndef CORE_SLAB_H
 #define CORE_SLAB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define SLAB_CHUNK_BITS 10u
-#define SLAB_CHUNK      (1u << SLAB_CHUNK_BITS)
+#ifndef SLAB_CHUNK_BITS
+#define SLAB_CHUNK_BITS 12u
+#endif
+#define SLAB_CHUNK (1u << SLAB_CHUNK_BITS)
+
+struct slab_chunk {
+    unsigned char *cells; /* NULL: it was given back */
+    uint32_t used;        /* cells ever given out since it was made */
+    uint32_t free_head;   /* first free cell among those; its first 4 bytes name the next */
+    uint32_t live;
+    uint32_t next, prev; /* list of chunks that have room; vacant ones by next. Number + 1 */
+};
 
 struct slab {
-    unsigned char **chunks;
+    struct slab_chunk *chunks;
     uint32_t chunk_count, chunk_cap;
     uint32_t cell_bytes;
-    uint32_t used;      /* highest cell ever given out, plus one */
-    uint32_t free_head; /* first free cell; its first 4 bytes name the next */
+    uint32_t used;   /* no cell that was ever given out has this number or a higher one */
+    uint32_t room;   /* first chunk with room, + 1; 0 if none */
+    uint32_t vacant; /* first chunk that was given back, + 1 */
+    uint32_t empty;  /* chunks with room that have no live cell */
     uint32_t live;
 };
 
@@ -27,15 +41,23 @@ void slab_done(struct slab *s);
 uint32_t slab_take(struct slab *s);
 void slab_give(struct slab *s, uint32_t cell);
 
+/* Whether there is memory at CELL, which is below `used`: a live cell, or one that once was. */
+static inline bool slab_has(const struct slab *s, uint32_t cell)
+{
+    return s->chunks[cell >> SLAB_CHUNK_BITS].cells != NULL;
+}
+
 static inline void *slab_at(const struct slab *s, uint32_t cell)
 {
-    return s->chunks[cell >> SLAB_CHUNK_BITS] + (size_t)(cell & (SLAB_CHUNK - 1)) * s->cell_bytes;
+    return s->chunks[cell >> SLAB_CHUNK_BITS].cells +
+           (size_t)(cell & (SLAB_CHUNK - 1)) * s->cell_bytes;
 }
 
 /* The same for whoever knows how large a cell is: no multiplication by what is in memory. */
 static inline void *slab_at_sized(const struct slab *s, uint32_t cell, size_t cell_bytes)
 {
-    return s->chunks[cell >> SLAB_CHUNK_BITS] + (size_t)(cell & (SLAB_CHUNK - 1)) * cell_bytes;
+    return s->chunks[cell >> SLAB_CHUNK_BITS].cells +
+           (size_t)(cell & (SLAB_CHUNK - 1)) * cell_bytes;
 }
 
 #endif

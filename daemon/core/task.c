@@ -75,28 +75,24 @@ static uint64_t earlier_of(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Each state's own deadline. STOPPING sets its own, since it has two steps. */
+/* Each state's own deadline. STOPPING and the ends set their own. */
 static void state_deadline(struct core *c, uint32_t slot, const struct task *t)
 {
     uint64_t when = CORE_NEVER, limit;
 
     switch ((enum task_state)t->state) {
     case TASK_DELAYED:
-        when = (t->marks & MARK_HELD) != 0 ? t->expiry : earlier_of(t->when, t->expiry);
+        when = expiry_of(c, t);
+        if ((t->marks & MARK_HELD) == 0)
+            when = earlier_of(t->when, when);
         break;
     case TASK_READY:
     case TASK_BLOCKED:
-        when = t->expiry;
+        when = expiry_of(c, t);
         break;
     case TASK_RUNNING:
         limit = policy_of(c, t)->limit_us;
         when = limit == 0 ? CORE_NEVER : t->when + limit;
-        break;
-    case TASK_DONE:
-    case TASK_FAILED:
-    case TASK_CANCELLED:
-    case TASK_DEAD:
-        when = t->when;
         break;
     default:
         break;
@@ -136,7 +132,10 @@ void task_move(struct core *c, uint32_t slot, enum task_state to)
     GANGER_ASSERT((rows[from].to & (1u << to)) != 0);
     state_leave(c, slot, t, (uint8_t)to);
     state_count(c, t, (uint8_t)to);
+    if (to == TASK_RUNNING)
+        t->when = c->now;
     if (to == TASK_READY) {
+        t->when = 0; /* so that it is not parked */
         /* What had its turn already, or was woken, goes back to where its age belongs. */
         if (from == TASK_HANDED || from == TASK_RUNNING || from == TASK_STOPPING ||
             from == TASK_BLOCKED)
@@ -148,11 +147,20 @@ void task_move(struct core *c, uint32_t slot, enum task_state to)
     state_deadline(c, slot, t);
 }
 
-/* Everything that admission takes, given back in the order of GOT. */
-static void admit_undo(struct core *c, uint32_t slot, uint32_t policy, uint32_t history)
+void task_keep(struct core *c, uint32_t slot, uint64_t forget_at)
 {
-    if (history != 0)
-        slab_give(&c->histories, history);
+    struct task *t = task_at(c, slot);
+
+    GANGER_ASSERT(state_is_end(t->state));
+    t->when = forget_at;
+    heap_set(&c->heap, DUE_TASK, slot, forget_at);
+}
+
+/* Everything that admission takes, given back. */
+static void admit_undo(struct core *c, uint32_t slot, uint32_t policy, uint32_t extra)
+{
+    if (extra != 0)
+        slab_give(&c->extras, extra);
     if (policy != 0)
         policy_drop(c, policy);
     if (slot != 0)
@@ -161,30 +169,31 @@ static void admit_undo(struct core *c, uint32_t slot, uint32_t policy, uint32_t 
 
 int task_admit(struct core *c, const struct core_spec *spec, uint64_t id, uint32_t *ret_slot)
 {
-    uint32_t slot = 0, policy = 0, history = 0, lane;
+    bool more = spec->attempts_max > 1 || spec->expiry_us != 0;
+    uint32_t slot = 0, policy = 0, extra = 0, lane;
     struct task *t;
 
     lane = lane_find(c, spec->pool, spec->priority, spec->uid);
     if (lane == 0 || ids_reserve(c) < 0 || objects_reserve(c, 1) < 0)
         return GANGER_ENOMEM;
     slot = slab_take(&c->tasks);
-    policy = policy_intern(c, spec);
-    if (spec->attempts_max > 1)
-        history = slab_take(&c->histories);
-    if (slot == 0 || policy == 0 || (spec->attempts_max > 1 && history == 0)) {
-        admit_undo(c, slot, policy, history);
+    policy = policy_intern(c, spec, lane);
+    if (more)
+        extra = slab_take(&c->extras);
+    if (slot == 0 || policy == 0 || (more && extra == 0)) {
+        admit_undo(c, slot, policy, extra);
         return GANGER_ENOMEM;
     }
     t = task_at(c, slot);
     t->id = id;
     t->policy = policy;
-    t->history = history;
-    t->lane = lane;
+    t->extra = extra;
     t->flags = (uint8_t)spec->flags;
     t->call_bytes = spec->call_bytes;
     t->when = spec->due_us;
     t->marks = spec->due_wall ? MARK_WALL : 0;
-    t->expiry = spec->expiry_us == 0 ? CORE_NEVER : spec->expiry_us;
+    if (more)
+        extra_of(c, t)->expiry = spec->expiry_us == 0 ? CORE_NEVER : spec->expiry_us;
     lane_of(c, t)->refs++;
     pool_of(c, t)->count[TASK_FREE]++; /* so that the first move balances */
     ids_add(c, slot);
@@ -215,7 +224,7 @@ void graves_clear(struct core *c)
         c->graves = t->next;
         c->grave_count--;
         lane_of(c, t)->refs--;
-        admit_undo(c, slot, t->policy, t->history);
+        admit_undo(c, slot, t->policy, t->extra);
     }
 }
 

@@ -14,10 +14,9 @@ struct walk {
 
 bool attempt_lives(const struct core *c, uint32_t slot, uint64_t fence)
 {
-    const struct task *t = task_at(c, slot);
+    const struct task *t = task_known(c, slot);
 
-    return t->fence == fence &&
-           (t->state == TASK_HANDED || t->state == TASK_RUNNING || t->state == TASK_STOPPING);
+    return t != NULL && hand_fence(c, t, slot) == fence;
 }
 
 static bool acts(const struct core *c, const struct session *s)

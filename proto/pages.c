@@ -1,0 +1,116 @@
+#include "proto/pages.h"
+
+#include "proto/assert.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define CHECKS_LEAKS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CHECKS_LEAKS 1
+#endif
+#endif
+
+#ifdef CHECKS_LEAKS
+#include <sanitizer/lsan_interface.h>
+
+/* What only these pages point to is no leak. */
+static void root_add(const void *p, size_t bytes)
+{
+    __lsan_register_root_region(p, bytes);
+}
+
+static void root_remove(const void *p, size_t bytes)
+{
+    __lsan_unregister_root_region(p, bytes);
+}
+#else
+static void root_add(const void *p, size_t bytes)
+{
+    (void)p;
+    (void)bytes;
+}
+
+static void root_remove(const void *p, size_t bytes)
+{
+    (void)p;
+    (void)bytes;
+}
+#endif
+
+static void *map(size_t bytes)
+{
+    void *p = mmap(
+        NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* Where the kernel refuses to split a mapping once more, at least the memory goes back. */
+static void unmap(void *p, size_t bytes)
+{
+    if (bytes > 0 && munmap(p, bytes) < 0)
+        pages_clear(p, bytes);
+}
+
+void *pages_new(size_t bytes)
+{
+    void *p = map(bytes);
+
+    if (p != NULL)
+        root_add(p, bytes);
+    return p;
+}
+
+void *pages_new_aligned(size_t bytes)
+{
+    /* Mappings are placed one below the other, so after the first one this mostly fits. */
+    char *p = map(bytes);
+    size_t before;
+
+    if (p == NULL)
+        return NULL;
+    if (((uintptr_t)p & (bytes - 1)) != 0) {
+        unmap(p, bytes);
+        p = map(2 * bytes);
+        if (p == NULL)
+            return NULL;
+        before = (size_t)(-(uintptr_t)p & (bytes - 1));
+        unmap(p, before);
+        unmap(p + before + bytes, bytes - before);
+        p += before;
+    }
+    root_add(p, bytes);
+    return p;
+}
+
+void *pages_grow(void *p, size_t old_bytes, size_t bytes)
+{
+    void *grown;
+
+    if (p == NULL)
+        return pages_new(bytes);
+    grown = mremap(p, old_bytes, bytes, MREMAP_MAYMOVE);
+    if (grown == MAP_FAILED)
+        return NULL;
+    root_remove(p, old_bytes);
+    root_add(grown, bytes);
+    return grown;
+}
+
+void pages_clear(void *p, size_t bytes)
+{
+    int rc = madvise(p, bytes, MADV_DONTNEED);
+
+    GANGER_ASSERT(rc == 0);
+}
+
+void pages_free(void *p, size_t bytes)
+{
+    if (p == NULL)
+        return;
+    root_remove(p, bytes);
+    unmap(p, bytes);
+}
