@@ -1,13 +1,13 @@
 #include "engine/body.h"
 
+#include "engine/cells.h"
 #include "proto/assert.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct body *body_new(const void *data, uint32_t len)
 {
-    struct body *b = malloc(sizeof *b + len);
+    struct body *b = cells_new(sizeof *b + len);
 
     if (b == NULL)
         return NULL;
@@ -30,5 +30,5 @@ void body_unref(struct body *b)
         return;
     GANGER_ASSERT(b->refs > 0);
     if (--b->refs == 0)
-        free(b);
+        cells_free(b, sizeof *b + b->len);
 }

@@ -3,15 +3,6 @@
 #include <stdlib.h>
 #include <syslog.h>
 
-void entry_drop(struct engine *e, uint32_t slot)
-{
-    struct entry *x = entry_at(e, slot);
-
-    body_unref(x->body);
-    x->body = NULL;
-    durable_free(e, slot);
-}
-
 static void run_ended(struct engine *e, const struct effect *f)
 {
     struct msg_end end = { .req = f->req,
@@ -20,12 +11,12 @@ static void run_ended(struct engine *e, const struct effect *f)
         .code = f->code,
         .attempts = f->attempt };
 
-    e->cfg.net.ended(e->cfg.net.ctx, f->session, &end, entry_at(e, f->slot)->body);
+    e->cfg.net.ended(e->cfg.net.ctx, f->session, &end, entry_body(e, f->slot));
 }
 
 static void run_hand(struct engine *e, const struct effect *f)
 {
-    struct body *call = entry_at(e, f->slot)->body;
+    struct body *call = entry_body(e, f->slot);
     struct msg_hand h = { .seq = f->seq,
         .id = f->id,
         .fence = f->fence,

@@ -66,25 +66,24 @@ uint64_t record_append(struct engine *e, enum record_kind kind, uint64_t key,
 
 static bool append_task(struct engine *e, uint32_t slot, uint64_t id, uint64_t *ret_birth)
 {
-    struct entry *x = entry_at(e, slot);
-    struct durable *d = x->durable;
+    struct durable *d = entry_durable(e, slot);
 
     record_task(e, slot, &e->scratch);
-    d->task_birth = record_append(e, RECORD_TASK, id, x->body, d->room_task, &d->task_bytes);
-    d->room_task = 0;
-    *ret_birth = d->task_birth;
+    d->birth = record_append(e, RECORD_TASK, id, d->body, d->bytes, &d->bytes);
+    *ret_birth = d->birth;
     return true;
 }
 
 static bool append_attempt(struct engine *e, uint32_t slot, uint64_t id, uint64_t *ret_birth)
 {
-    struct durable *d = entry_at(e, slot)->durable;
-    uint32_t old = d->attempt_birth == 0 ? UINT32_MAX : d->attempt_bytes;
+    struct durable *d = entry_durable(e, slot);
+    uint32_t old = d->attempt_birth == 0 ? UINT32_MAX : d->attempt_bytes, bytes;
 
     if (!d->room_attempt && store_reserve(e->store, ROOM_ATTEMPT, 1) < 0)
         return false;
     record_attempt(e, slot, &e->scratch);
-    d->attempt_birth = record_append(e, RECORD_ATTEMPT, id, NULL, ROOM_ATTEMPT, &d->attempt_bytes);
+    d->attempt_birth = record_append(e, RECORD_ATTEMPT, id, NULL, ROOM_ATTEMPT, &bytes);
+    d->attempt_bytes = (uint16_t)bytes;
     if (old != UINT32_MAX)
         store_dead(e->store, old);
     d->room_attempt = store_reserve(e->store, ROOM_ATTEMPT, 1) == 0;
@@ -94,7 +93,7 @@ static bool append_attempt(struct engine *e, uint32_t slot, uint64_t id, uint64_
 
 static bool append_cancel(struct engine *e, uint32_t slot, uint64_t id, uint64_t *ret_birth)
 {
-    struct durable *d = entry_at(e, slot)->durable;
+    struct durable *d = entry_durable(e, slot);
     uint32_t bytes;
 
     if (!d->room_cancel && store_reserve(e->store, ROOM_CANCEL, 1) < 0)
@@ -109,12 +108,12 @@ static bool append_cancel(struct engine *e, uint32_t slot, uint64_t id, uint64_t
 /* What was stuck is not needed any more: a cancel whose task has ended meanwhile. */
 static void unstick(struct engine *e, uint32_t slot)
 {
-    struct durable *d = entry_at(e, slot)->durable;
+    struct durable *d = entry_durable(e, slot);
     uint32_t *at = &e->stuck, before = 0;
 
     while (*at != slot) {
         before = *at;
-        at = &entry_at(e, before)->durable->stuck_next;
+        at = &entry_durable(e, before)->stuck_next;
     }
     *at = d->stuck_next;
     if (e->stuck_last == slot)
@@ -124,12 +123,12 @@ static void unstick(struct engine *e, uint32_t slot)
 
 static bool append_end(struct engine *e, uint32_t slot, uint64_t id, uint64_t *ret_birth)
 {
-    struct entry *x = entry_at(e, slot);
-    struct durable *d = x->durable;
+    struct durable *d = entry_durable(e, slot);
     size_t bytes, room = d->room_end ? ROOM_END : 0;
+    uint32_t appended;
 
     record_end(e, slot, &e->scratch);
-    bytes = e->scratch.len + (x->body == NULL ? 0 : x->body->len);
+    bytes = e->scratch.len + (d->body == NULL ? 0 : d->body->len);
     if (bytes > room || !d->room_end) {
         size_t more = bytes > room ? bytes - room : 0;
 
@@ -138,18 +137,18 @@ static bool append_end(struct engine *e, uint32_t slot, uint64_t id, uint64_t *r
         room += more;
     }
     d->room_end = false;
-    d->end_birth = record_append(e, RECORD_END, id, x->body, room, &d->end_bytes);
-    *ret_birth = d->end_birth;
+    *ret_birth = record_append(e, RECORD_END, id, d->body, room, &appended);
     if (d->stuck)
         unstick(e, slot);
     /* From now on, not when this is durable: a copy of the task behind its end could outlive it. */
     fact_ended(e, slot);
+    fact_end_is(d, *ret_birth, appended);
     return true;
 }
 
 static void append_forget(struct engine *e, uint32_t slot, uint64_t id)
 {
-    struct durable *d = entry_at(e, slot)->durable;
+    struct durable *d = entry_durable(e, slot);
     struct pending p = { .id = e->drop_session, .req = e->drop_req };
     uint32_t bytes;
 
@@ -183,16 +182,16 @@ static bool try_append(
 /* No room for a fact: its task stays SETTLING, and its child is not read meanwhile. */
 static void stick(struct engine *e, uint32_t slot, uint64_t id, enum fact fact)
 {
-    struct durable *d = entry_at(e, slot)->durable;
+    struct durable *d = entry_durable(e, slot);
 
-    d->stuck_fact = fact; /* only an end can follow a cancel, and it says more */
+    d->stuck_fact = (uint8_t)fact; /* only an end can follow a cancel, and it says more */
     if (!d->stuck) {
         d->stuck = true;
         d->stuck_next = 0;
         if (e->stuck == 0)
             e->stuck = slot;
         else
-            entry_at(e, e->stuck_last)->durable->stuck_next = slot;
+            entry_durable(e, e->stuck_last)->stuck_next = slot;
         e->stuck_last = slot;
     }
     if (!d->stuck_told) { /* it is tried again each turn */
@@ -228,7 +227,7 @@ void facts_retry(struct engine *e)
         struct core_task_info t;
 
         slot = e->stuck;
-        d = entry_at(e, slot)->durable;
+        d = entry_durable(e, slot);
         unstick(e, slot);
         (void)core_slot_info(e->core, slot, &t);
         fact_append(e, slot, t.id, d->stuck_fact);
@@ -289,18 +288,18 @@ bool facts_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)
         return semaphore_live(e, birth);
     if (core_task_info(e->core, key, &t) < 0)
         return false;
-    d = entry_at(e, t.slot)->durable;
+    d = entry_durable(e, t.slot);
     if (d == NULL)
         return false;
     switch ((enum record_kind)kind) {
     case RECORD_TASK:
-        return birth == d->task_birth && d->end_birth == 0;
+        return birth == d->birth && !d->has_end;
     case RECORD_ATTEMPT:
-        return birth == d->attempt_birth && d->end_birth == 0;
+        return birth == d->attempt_birth && !d->has_end;
     case RECORD_CANCEL:
-        return d->end_birth == 0;
+        return !d->has_end;
     case RECORD_END:
-        return birth == d->end_birth;
+        return birth == d->birth && d->has_end;
     default:
         return false;
     }
@@ -309,15 +308,15 @@ bool facts_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)
 /* The end is appended: nothing but it is needed of this task. */
 void fact_ended(struct engine *e, uint32_t slot)
 {
-    struct durable *d = entry_at(e, slot)->durable;
+    struct durable *d = entry_durable(e, slot);
 
-    if (d == NULL)
+    if (d == NULL || d->has_end)
         return;
-    if (d->task_birth != 0)
-        store_dead(e->store, d->task_bytes);
+    if (d->birth != 0)
+        store_dead(e->store, d->bytes);
     if (d->attempt_birth != 0)
         store_dead(e->store, d->attempt_bytes);
-    d->task_birth = d->attempt_birth = 0;
+    d->birth = d->attempt_birth = 0;
     for (; d->cancels > 0; d->cancels--)
         store_dead(e->store, 0);
     if (d->room_attempt)
@@ -327,21 +326,23 @@ void fact_ended(struct engine *e, uint32_t slot)
     d->room_attempt = d->room_cancel = false;
 }
 
-void durable_free(struct engine *e, uint32_t slot)
+void fact_end_is(struct durable *d, uint64_t birth, uint32_t bytes)
 {
-    struct entry *x = entry_at(e, slot);
-    struct durable *d = x->durable;
+    d->birth = birth;
+    d->bytes = bytes;
+    d->has_end = true;
+}
 
-    if (d == NULL)
-        return;
+void durable_end(struct engine *e, uint32_t slot)
+{
+    const struct durable *d = entry_durable(e, slot);
+
     GANGER_ASSERT(!d->stuck);
     fact_ended(e, slot);
-    if (d->end_birth != 0)
-        store_dead(e->store, d->end_bytes);
+    if (d->has_end)
+        store_dead(e->store, d->bytes);
     if (d->room_end)
         store_unreserve(e->store, ROOM_END, 1);
     if (d->room_forget)
         store_unreserve(e->store, 0, 1);
-    free(d);
-    x->durable = NULL;
 }

@@ -4,6 +4,7 @@
  *
  *   local.c     open, close, turn; one step at a time
  *   effects.c   effects -> net, pool, store
+ *   entry.c     what is kept for a task
  *   submit.c    a submit from its message to an event
  *   session.c   who submits
  *   request.c   the verbs
@@ -42,27 +43,21 @@ enum record_kind {
 #define ROOM_CANCEL  32u
 #define ROOM_RECORDS 4u /* end, attempt, cancel, forget; beside the task's own */
 
-/* The journal's side of a durable task. */
+/* The journal's side of a durable task, and its bytes; small, for there may be millions. */
 struct durable {
-    uint64_t task_birth, attempt_birth, end_birth;
-    uint32_t task_bytes, attempt_bytes, end_bytes; /* of the live records */
-    uint32_t room_task;                            /* set aside for the task's own record */
-    uint32_t cancels;                              /* live records of cancels, which are empty */
-    bool room_end, room_attempt, room_cancel, room_forget; /* still set aside */
-    bool stuck;                                            /* its next fact waits for room */
-    bool stuck_told;                                       /* ... and the operator knows */
-    enum fact stuck_fact;
+    struct body *body;
+    uint64_t birth, attempt_birth; /* of live records, 0 if none; birth: of the task or its end */
+    uint32_t bytes;                /* of that record; before it is appended: set aside for it */
+    uint16_t attempt_bytes;
+    uint8_t stuck_fact; /* enum fact */
+    bool has_end : 1;   /* birth is that of the end */
+    bool room_end : 1, room_attempt : 1, room_cancel : 1, room_forget : 1; /* still set aside */
+    bool stuck : 1;      /* its next fact waits for room */
+    bool stuck_told : 1; /* ... and the operator knows */
+    uint32_t cancels;    /* live records of cancels, which are empty */
     uint32_t child, gen; /* whose link is not read meanwhile, 0 if none */
     uint32_t stuck_next; /* slot */
 };
-
-struct entry {
-    struct body *body;       /* the call; once the outcome is known, the outcome (may be NULL) */
-    struct durable *durable; /* NULL if not durable */
-};
-
-#define ENTRY_CHUNK_BITS 12u
-#define ENTRY_CHUNK      (1u << ENTRY_CHUNK_BITS)
 
 /* A fact whose sync is awaited. */
 struct pending {
@@ -124,8 +119,6 @@ struct engine {
     bool busy; /* within a step: further events queue up */
     uint64_t now_us, wall_ms;
     int64_t wall_offset_us; /* wall clock minus monotonic clock when last looked */
-    struct entry **entries; /* chunks of ENTRY_CHUNK each, by slot; they never move */
-    uint32_t entry_cap, entry_chunk_cap;
     struct engine_pool *pools;
     uint32_t pool_cap;
     struct engine_sem *sems;
@@ -142,7 +135,6 @@ struct engine {
     uint64_t epoch_birth;
     uint32_t epoch_bytes;
     struct admission *admission; /* of the event of this step, or NULL */
-    uint32_t entry_high;         /* highest slot ever seen */
     struct body *result;         /* outcome that came with the event of this step */
     const struct msg_progress *progress;
     uint32_t result_child, result_gen;
@@ -159,8 +151,6 @@ struct engine {
 int step(struct engine *e, const struct event *ev);
 void report(struct engine *e, int level, const char *name, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-struct entry *entry_at(struct engine *e, uint32_t slot);
-int entries_reserve(struct engine *e, uint32_t slot);
 int pools_reserve(struct engine *e, uint32_t pool);
 int sems_reserve(struct engine *e, uint32_t sem);
 uint64_t wall_of(const struct engine *e, uint64_t us); /* monotonic us -> wall ms */
@@ -172,7 +162,19 @@ uint32_t engine_session_uid(const struct engine *e, session_id session);
 
 /* effects.c */
 void effects_run(struct engine *e);
+
+/* entry.c */
+/* The call of a task; once its outcome is known, the outcome (may be NULL). */
+struct body *entry_body(const struct engine *e, uint32_t slot);
+/* Another BODY (may be NULL), whose reference is taken; the one before is dropped. */
+void entry_body_set(struct engine *e, uint32_t slot, struct body *body);
+/* NULL if it is not durable. */
+struct durable *entry_durable(const struct engine *e, uint32_t slot);
+void entry_begin(struct engine *e, const struct admission *a); /* takes call and durable */
 void entry_drop(struct engine *e, uint32_t slot);
+void entries_done(struct engine *e);
+struct durable *durable_new(void); /* zeroed; NULL: no memory */
+void durable_free(struct durable *d);
 
 /* facts.c */
 int room_for_task(struct engine *e, size_t task_bytes);
@@ -183,13 +185,15 @@ void facts_synced(void *ctx, uint64_t last_birth);
 void facts_failed(void *ctx, uint64_t first, uint64_t last, int code, const char *text);
 bool facts_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth);
 void fact_ended(struct engine *e, uint32_t slot); /* its call's records are dead */
+/* After that: the record of its end. */
+void fact_end_is(struct durable *d, uint64_t birth, uint32_t bytes);
 /* Append scratch and then BODY (may be NULL) out of ROOM bytes; returns the birth. */
 uint64_t record_append(struct engine *e, enum record_kind kind, uint64_t key,
     const struct body *body, size_t room, uint32_t *ret_bytes);
 /* Await the sync of P, whose birth is the latest. */
 void pending_add(struct engine *e, const struct pending *p);
-void facts_notify(void *ctx); /* sync thread */
-void durable_free(struct engine *e, uint32_t slot);
+void facts_notify(void *ctx);                      /* sync thread */
+void durable_end(struct engine *e, uint32_t slot); /* its records are dead */
 
 /* semaphores.c */
 /* Find or add NAME, with room for semaphore_recorded(). GANGER_EFULL, GANGER_ENOMEM. */

@@ -10,7 +10,7 @@
 
 static uint64_t bytes_of(struct engine *e, uint32_t slot)
 {
-    const struct body *b = entry_at(e, slot)->body;
+    const struct body *b = entry_body(e, slot);
 
     return b == NULL ? 0 : b->len;
 }

@@ -39,14 +39,8 @@ static void enqueue(struct engine *e, const struct event *ev)
 /* The bytes of a task are in place before the first effect asks for them. */
 static void admit(struct engine *e)
 {
-    const struct admission *a = e->admission;
-    struct entry *x = entry_at(e, a->slot);
-
-    x->body = a->call;
-    x->durable = a->durable;
+    entry_begin(e, e->admission);
     e->admission = NULL;
-    if (a->slot > e->entry_high)
-        e->entry_high = a->slot;
 }
 
 int step(struct engine *e, const struct event *ev)
@@ -89,30 +83,6 @@ static int array_reserve(void **array, uint32_t *cap, uint32_t index, size_t cel
     memset((char *)grown + *cap * cell_bytes, 0, (want - *cap) * cell_bytes);
     *array = grown;
     *cap = want;
-    return 0;
-}
-
-struct entry *entry_at(struct engine *e, uint32_t slot)
-{
-    GANGER_ASSERT(slot < e->entry_cap);
-    return &e->entries[slot >> ENTRY_CHUNK_BITS][slot & (ENTRY_CHUNK - 1)];
-}
-
-/* By chunks: to zero or move the entries of millions of tasks at once would be a long pause. */
-int entries_reserve(struct engine *e, uint32_t slot)
-{
-    while (slot >= e->entry_cap) {
-        uint32_t chunk = e->entry_cap >> ENTRY_CHUNK_BITS;
-        int rc = array_reserve(
-            (void **)&e->entries, &e->entry_chunk_cap, chunk, sizeof *e->entries);
-
-        if (rc < 0)
-            return rc;
-        e->entries[chunk] = calloc(ENTRY_CHUNK, sizeof **e->entries);
-        if (e->entries[chunk] == NULL)
-            return GANGER_ENOMEM;
-        e->entry_cap += ENTRY_CHUNK;
-    }
     return 0;
 }
 
@@ -187,7 +157,7 @@ static int core_open(struct engine *e)
         .orphan_retention_us = e->cfg.orphan_retention_ms * 1000 };
 
     e->core = core_new(&c);
-    return e->core == NULL ? GANGER_ENOMEM : entries_reserve(e, 1023);
+    return e->core == NULL ? GANGER_ENOMEM : 0;
 }
 
 int engine_open(const struct engine_config *config, uint64_t now_us, uint64_t wall_ms,
@@ -231,10 +201,8 @@ void engine_close(struct engine *e)
 {
     if (e == NULL)
         return;
-    for (uint32_t i = 0; i < e->entry_cap; i++) {
-        body_unref(entry_at(e, i)->body);
-        free(entry_at(e, i)->durable);
-    }
+    if (e->core != NULL)
+        entries_done(e);
     for (uint32_t i = 0; i < e->pool_cap; i++)
         pool_done(&e->pools[i]);
     for (uint32_t i = 0; i < e->child_cap; i++) {
@@ -246,9 +214,6 @@ void engine_close(struct engine *e)
     out_done(&e->scratch);
     free(e->uids);
     kept_done(e);
-    for (uint32_t i = 0; i < e->entry_cap; i += ENTRY_CHUNK)
-        free(e->entries[i >> ENTRY_CHUNK_BITS]);
-    free(e->entries);
     free(e->pools);
     free(e->sems);
     free(e->sem_births);

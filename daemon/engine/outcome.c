@@ -97,7 +97,6 @@ static struct body *make_detail(struct engine *e, const struct effect *f)
 
 void outcome_keep(struct engine *e, const struct effect *f)
 {
-    struct entry *x = entry_at(e, f->slot);
     struct body *outcome;
 
     if (f->code == 0) {
@@ -106,6 +105,5 @@ void outcome_keep(struct engine *e, const struct effect *f)
     } else {
         outcome = make_detail(e, f); /* NULL, so no detail, when there is no memory */
     }
-    body_unref(x->body);
-    x->body = outcome;
+    entry_body_set(e, f->slot, outcome);
 }

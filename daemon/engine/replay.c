@@ -29,11 +29,11 @@ static int replay_task(struct replay *p, const struct store_record *r)
     if (rc < 0)
         return rc;
     body = body_new(call.data, (uint32_t)call.len);
-    d = calloc(1, sizeof *d);
-    if (body == NULL || d == NULL || entries_reserve(e, e->entry_high + 1) < 0)
+    d = durable_new();
+    if (body == NULL || d == NULL)
         goto no_room;
-    d->task_birth = r->birth;
-    d->task_bytes = (uint32_t)r->data_bytes;
+    d->birth = r->birth;
+    d->bytes = (uint32_t)r->data_bytes;
     /* Should there be no room now, it is asked for when it is needed. */
     if (store_reserve(e->store, ROOM_END + ROOM_ATTEMPT + ROOM_CANCEL, ROOM_RECORDS) == 0)
         d->room_end = d->room_attempt = d->room_cancel = d->room_forget = true;
@@ -48,7 +48,7 @@ static int replay_task(struct replay *p, const struct store_record *r)
     if (d->room_end)
         store_unreserve(e->store, ROOM_END + ROOM_ATTEMPT + ROOM_CANCEL, ROOM_RECORDS);
 no_room:
-    free(d);
+    durable_free(d);
     body_unref(body);
     return rc == GANGER_EEXIST ? GANGER_ECORRUPT : no_memory(p);
 }
@@ -62,16 +62,18 @@ static int replay_attempt(struct replay *p, const struct store_record *r)
 
     if (rc < 0)
         return rc;
+    if (r->data_bytes > UINT16_MAX)
+        return GANGER_ECORRUPT;
     rc = step(p->e, &(struct event){ .type = EVENT_REPLAY_ATTEMPT, .id = r->key, .attempts = &a });
     if (rc < 0 || core_task_info(p->e->core, r->key, &t) < 0) {
         store_dead(p->e->store, r->data_bytes);
         return 0;
     }
-    d = entry_at(p->e, t.slot)->durable;
+    d = entry_durable(p->e, t.slot);
     if (d->attempt_birth != 0)
         store_dead(p->e->store, d->attempt_bytes);
     d->attempt_birth = r->birth;
-    d->attempt_bytes = (uint32_t)r->data_bytes;
+    d->attempt_bytes = (uint16_t)r->data_bytes;
     return 0;
 }
 
@@ -79,11 +81,11 @@ static int replay_attempt(struct replay *p, const struct store_record *r)
 static int replay_ended(struct replay *p, uint64_t id, const struct core_spec *spec)
 {
     struct engine *e = p->e;
-    struct durable *d = calloc(1, sizeof *d);
+    struct durable *d = durable_new();
     struct body *call = body_new(NULL, 0);
     int rc = GANGER_ENOMEM;
 
-    if (d == NULL || call == NULL || entries_reserve(e, e->entry_high + 1) < 0)
+    if (d == NULL || call == NULL)
         goto free_all;
     e->admission = &(struct admission){ .call = call, .durable = d };
     rc = step(e,
@@ -94,7 +96,7 @@ static int replay_ended(struct replay *p, uint64_t id, const struct core_spec *s
     e->admission = NULL;
 free_all:
     body_unref(call);
-    free(d);
+    durable_free(d);
     return no_memory(p);
 }
 
@@ -103,19 +105,21 @@ static int end_keep(struct replay *p, const struct store_record *r, struct slice
 {
     struct engine *e = p->e;
     struct core_task_info t;
-    struct entry *x;
+    struct durable *d;
+    struct body *body = NULL;
 
+    if (outcome.len > 0) {
+        body = body_new(outcome.data, (uint32_t)outcome.len);
+        if (body == NULL)
+            return no_memory(p);
+    }
     (void)core_task_info(e->core, r->key, &t);
-    x = entry_at(e, t.slot);
-    body_unref(x->body);
-    x->body = outcome.len == 0 ? NULL : body_new(outcome.data, (uint32_t)outcome.len);
-    if (outcome.len > 0 && x->body == NULL)
-        return no_memory(p);
-    x->durable->end_birth = r->birth;
-    x->durable->end_bytes = (uint32_t)r->data_bytes;
-    if (x->durable->room_end)
+    entry_body_set(e, t.slot, body);
+    d = entry_durable(e, t.slot);
+    fact_end_is(d, r->birth, (uint32_t)r->data_bytes);
+    if (d->room_end)
         store_unreserve(e->store, ROOM_END, 1);
-    x->durable->room_end = false;
+    d->room_end = false;
     return 0;
 }
 
@@ -197,7 +201,7 @@ static int replay_cancel(struct replay *p, const struct store_record *r)
         core_task_info(e->core, r->key, &t) < 0)
         store_dead(e->store, r->data_bytes);
     else
-        entry_at(e, t.slot)->durable->cancels++;
+        entry_durable(e, t.slot)->cancels++;
     return 0;
 }
 

@@ -129,20 +129,18 @@ static int admission_prepare(struct engine *e, const struct msg_submit *m,
     int rc;
 
     *ret_journal = false;
-    if (entries_reserve(e, e->entry_high + 1) < 0)
-        return GANGER_ENOMEM;
     if ((s->flags & TASK_DURABLE) != 0) {
         bytes = record_task_bytes(e, s, m->call.len);
         rc = room_for_task(e, bytes);
         *ret_journal = rc < 0;
         if (rc < 0)
             return rc;
-        a->durable = calloc(1, sizeof *a->durable);
+        a->durable = durable_new();
         if (a->durable == NULL) {
             room_give_back(e, bytes);
             return GANGER_ENOMEM;
         }
-        a->durable->room_task = (uint32_t)bytes;
+        a->durable->bytes = (uint32_t)bytes;
         a->durable->room_end = a->durable->room_attempt = true;
         a->durable->room_cancel = a->durable->room_forget = true;
     }
@@ -155,9 +153,9 @@ static int admission_prepare(struct engine *e, const struct msg_submit *m,
 static void admission_undo(struct engine *e, struct admission *a)
 {
     if (a->durable != NULL)
-        room_give_back(e, a->durable->room_task);
+        room_give_back(e, a->durable->bytes);
     body_unref(a->call);
-    free(a->durable);
+    durable_free(a->durable);
 }
 
 static int admit(struct engine *e, session_id session, const struct msg_submit *m,
@@ -167,7 +165,7 @@ static int admit(struct engine *e, session_id session, const struct msg_submit *
     int rc = admission_prepare(e, m, s, &a, ret_journal);
 
     if (rc < 0) {
-        free(a.durable);
+        durable_free(a.durable);
         return rc;
     }
     e->admission = &a;

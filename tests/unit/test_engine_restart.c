@@ -231,17 +231,18 @@ static void test_engine_record_of_an_ended_task_is_dead_before_the_sync(void **s
 {
     struct core_task_info t;
     const struct durable *d;
-    uint64_t id;
+    uint64_t id, birth;
 
     (void)state;
     (void)bench_pool("p", 1);
     id = submit_durable("p", 0, NULL);
     assert_int_equal(core_task_info(bench.engine->core, id, &t), 0);
-    d = entry_at(bench.engine, t.slot)->durable;
-    assert_true(facts_live(bench.engine, RECORD_TASK, id, d->task_birth));
+    d = entry_durable(bench.engine, t.slot);
+    birth = d->birth;
+    assert_true(facts_live(bench.engine, RECORD_TASK, id, birth));
     finish(bench_await(NOTE_HAND, 0), 0, "\xc0", 1);
-    assert_false(facts_live(bench.engine, RECORD_TASK, id, d->task_birth));
-    assert_true(facts_live(bench.engine, RECORD_END, id, d->end_birth));
+    assert_false(facts_live(bench.engine, RECORD_TASK, id, birth));
+    assert_true(facts_live(bench.engine, RECORD_END, id, d->birth));
 }
 
 /* A result larger than the room that is left: the child is not read until there is room. */

@@ -335,7 +335,7 @@ static unsigned count_stuck(void)
     unsigned n = 0;
 
     for (uint32_t at = bench.engine->stuck; at != 0; n++)
-        at = entry_at(bench.engine, at)->durable->stuck_next;
+        at = entry_durable(bench.engine, at)->stuck_next;
     return n;
 }
 

@@ -1,0 +1,158 @@
+/* Memory from cells and pages: what is in use is whole, what is not goes back. */
+#include "engine/cells.h"
+#include "proto/pages.h"
+#include "tests/support/test_main.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define THINGS 20000u
+#define SIZE   1100u /* some are larger than a cell can be */
+
+static uint64_t seed;
+
+static uint32_t below(uint32_t n)
+{
+    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(seed >> 33) % n;
+}
+
+struct thing {
+    uint8_t *at;
+    uint32_t bytes;
+    uint8_t mark;
+};
+
+static void thing_make(struct thing *t)
+{
+    t->bytes = 1 + below(below(4) == 0 ? SIZE : 120);
+    t->mark = (uint8_t)below(256);
+    t->at = cells_new(t->bytes);
+    assert_non_null(t->at);
+    assert_int_equal((uintptr_t)t->at % 8, 0);
+    memset(t->at, t->mark, t->bytes);
+}
+
+static void thing_drop(struct thing *t)
+{
+    for (uint32_t i = 0; i < t->bytes; i++)
+        assert_int_equal(t->at[i], t->mark);
+    cells_free(t->at, t->bytes);
+    t->at = NULL;
+}
+
+static void test_cells_of_all_sizes_do_not_overlap(void **state)
+{
+    const char *text = getenv("GANGER_SEED");
+    struct thing *things = calloc(THINGS, sizeof *things);
+
+    (void)state;
+    assert_non_null(things);
+    seed = text == NULL ? 20261122 : strtoull(text, NULL, 0);
+    print_message("seed %llu\n", (unsigned long long)seed);
+    for (uint32_t i = 0; i < 20 * THINGS; i++) {
+        struct thing *t = &things[below(THINGS)];
+
+        if (t->at == NULL)
+            thing_make(t);
+        else
+            thing_drop(t);
+    }
+    for (uint32_t i = 0; i < THINGS; i++) {
+        if (things[i].at != NULL)
+            thing_drop(&things[i]);
+    }
+    free(things);
+}
+
+static void test_cells_free_accepts_null(void **state)
+{
+    (void)state;
+    cells_free(NULL, 8);
+    cells_free(NULL, 5000);
+}
+
+static size_t resident_bytes(void)
+{
+    unsigned long size = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%lu %lu", &size, &resident), 2);
+    (void)fclose(f);
+    return resident * PAGES_BYTES;
+}
+
+static void test_cells_that_are_freed_give_their_memory_back(void **state)
+{
+    const uint32_t count = 400000;
+    void **things = calloc(count, sizeof *things);
+    size_t before, full;
+
+    (void)state;
+    assert_non_null(things);
+    memset(things, 1, count * sizeof *things);
+    before = resident_bytes();
+    for (uint32_t i = 0; i < count; i++) {
+        things[i] = cells_new(80);
+        assert_non_null(things[i]);
+        memset(things[i], 1, 80);
+    }
+    full = resident_bytes();
+    assert_true(full - before >= count * 72u);
+    for (uint32_t i = 0; i < count; i++)
+        cells_free(things[i], 80);
+    assert_true(resident_bytes() < before + (full - before) / 4);
+    free(things);
+}
+
+static void test_pages_grow_keeps_bytes_and_adds_zeroes(void **state)
+{
+    uint8_t *p = pages_grow(NULL, 0, PAGES_BYTES);
+
+    (void)state;
+    assert_non_null(p);
+    memset(p, 7, PAGES_BYTES);
+    p = pages_grow(p, PAGES_BYTES, 64 * PAGES_BYTES);
+    assert_non_null(p);
+    assert_int_equal(p[0], 7);
+    assert_int_equal(p[PAGES_BYTES - 1], 7);
+    for (size_t i = PAGES_BYTES; i < 64 * PAGES_BYTES; i++)
+        assert_int_equal(p[i], 0);
+    pages_clear(p, PAGES_BYTES);
+    assert_int_equal(p[0], 0);
+    pages_free(p, 64 * PAGES_BYTES);
+    pages_free(NULL, PAGES_BYTES);
+}
+
+static void test_pages_aligned_are(void **state)
+{
+    void *p[16];
+
+    (void)state;
+    for (unsigned i = 0; i < 16; i++) {
+        size_t bytes = (size_t)PAGES_BYTES << (i % 8);
+
+        p[i] = pages_new_aligned(bytes);
+        assert_non_null(p[i]);
+        assert_int_equal((uintptr_t)p[i] % bytes, 0);
+        memset(p[i], 1, bytes);
+    }
+    for (unsigned i = 0; i < 16; i++)
+        pages_free(p[i], (size_t)PAGES_BYTES << (i % 8));
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cells_of_all_sizes_do_not_overlap),
+        cmocka_unit_test(test_cells_free_accepts_null),
+        cmocka_unit_test(test_cells_that_are_freed_give_their_memory_back),
+        cmocka_unit_test(test_pages_grow_keeps_bytes_and_adds_zeroes),
+        cmocka_unit_test(test_pages_aligned_are),
+    };
+
+    return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+}
