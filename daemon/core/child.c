@@ -37,25 +37,35 @@ void child_unlist(struct core *c, uint32_t child)
     k->listed = 0;
 }
 
+/* The list that it belongs to as it is, 0 if it takes no hands. */
+static uint8_t list_for(const struct child *k)
+{
+    if (k->state != CHILD_READY || k->retiring || k->limit != k->handed || k->exclusive ||
+        k->taking > 0 || k->frozen || k->handed - k->done >= GANGER_HAND_MAX)
+        return 0;
+    return k->handed == k->done ? LIST_IDLE : LIST_PARTIAL;
+}
+
 /* The child that was busy last comes first: it is awake and its cache is warm. */
 void child_list(struct core *c, uint32_t child)
 {
     struct child *k = child_at(c, child);
+    uint8_t list = list_for(k);
     uint32_t *head;
 
+    if (list != 0)
+        pool_dirty(c, k->pool);
+    if (k->listed == list && (list == 0 || *list_of(c, k, list) == child))
+        return;
     child_unlist(c, child);
-    if (k->state != CHILD_READY || k->retiring || k->limit != k->handed || k->exclusive ||
-        k->taking > 0 || k->frozen)
+    if (list == 0)
         return;
-    if (k->handed - k->done >= GANGER_HAND_MAX)
-        return;
-    k->listed = k->handed == k->done ? LIST_IDLE : LIST_PARTIAL;
-    head = list_of(c, k, k->listed);
+    k->listed = list;
+    head = list_of(c, k, list);
     k->next = *head;
     if (*head != 0)
         child_at(c, *head)->prev = child;
     *head = child;
-    pool_dirty(c, k->pool);
 }
 
 static uint32_t free_slot(const struct core *c, const struct pool *p)

@@ -128,7 +128,8 @@ enum event_type {
     EVENT_AGENT_UP,
     EVENT_AGENT_DOWN,     /* index */
     EVENT_CHILD_READY,    /* child */
-    EVENT_CHILD_RESULT,   /* child, seq, code (0 or GANGER_E...), number = outcome bytes */
+    EVENT_CHILD_RESULT,   /* child, seq, code (0 or GANGER_E...), number = outcome bytes, flag: its
+                             next result is the next event */
     EVENT_CHILD_RETURNED, /* child, number */
     EVENT_CHILD_TAKEN,    /* child, seq = begun, number = keep: answer to EFFECT_TAKE_BACK */
     EVENT_LINK_CLOSED,    /* child, seq = begun */

@@ -204,7 +204,8 @@ int hand_result(struct core *c, uint32_t child, const struct event *ev)
     if (k->done == k->limit)
         k->frozen = false;
     attempt_result(c, slot, ev->code, (uint32_t)ev->number);
-    hand_head_runs(c, child);
+    if (!ev->flag)
+        hand_head_runs(c, child);
     return 0;
 }
 

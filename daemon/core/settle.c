@@ -78,10 +78,15 @@ static void finish(struct core *c, uint32_t slot)
     c->totals.dead += t->end == TASK_DEAD;
     if ((t->flags & CORE_TASK_DURABLE) != 0)
         effect_add(c, EFFECT_CALL_DONE)->slot = slot;
-    waiters_cancel_answer(c, slot, t->end == TASK_CANCELLED ? 0 : GANGER_ESTATE);
+    if ((t->marks & MARK_CANCEL) != 0)
+        waiters_cancel_answer(c, slot, t->end == TASK_CANCELLED ? 0 : GANGER_ESTATE);
     told = waiters_ended(c, slot);
     if (retention == 0 && told == 0)
         retention = c->cfg.orphan_retention_us;
+    if (retention == 0 && (t->state == TASK_HANDED || t->state == TASK_RUNNING)) {
+        forget(c, slot, false); /* the way that most go: nobody could see it ended */
+        return;
+    }
     task_move(c, slot, t->end);
     if (retention == 0) {
         forget(c, slot, false);

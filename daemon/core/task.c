@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#define TO(s) (1u << TASK_##s)
+#define TO_STATE(s) (1u << (s))
+#define TO(s)       TO_STATE(TASK_##s)
 
 struct state_row {
     const char *name;
@@ -23,11 +24,13 @@ static const struct state_row rows[TASK_STATES] = {
                                   TO(FAILED) | TO(CANCELLED) },
     [TASK_BLOCKED] = { "blocked",
         TO(READY) | TO(BLOCKED) | TO(SETTLING) | TO(FAILED) | TO(CANCELLED) },
-    [TASK_HANDED] = { "handed",
-        TO(READY) | TO(RUNNING) | TO(STOPPING) | TO(SETTLING) | TO(CANCELLED) },
+    /* Results that come together: those behind the first were never seen to run. */
+    [TASK_HANDED] = { "handed", TO(READY) | TO(RUNNING) | TO(STOPPING) | TO(SETTLING) |
+                                    TO(DELAYED) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | TO(DEAD) |
+                                    TO(FREE) },
     [TASK_STARTING] = { "starting", TO(RUNNING) | TO(SETTLING) },
     [TASK_RUNNING] = { "running", TO(READY) | TO(STOPPING) | TO(SETTLING) | TO(DELAYED) | TO(DONE) |
-                                      TO(FAILED) | TO(CANCELLED) | TO(DEAD) },
+                                      TO(FAILED) | TO(CANCELLED) | TO(DEAD) | TO(FREE) },
     [TASK_STOPPING] = { "stopping",
         TO(SETTLING) | TO(DELAYED) | TO(FAILED) | TO(CANCELLED) | TO(DEAD) },
     [TASK_SETTLING] = { "settling",
@@ -49,10 +52,17 @@ uint32_t core_task_moves(enum task_state s)
 }
 
 /* Does a task in this state count against its pool's backlog? */
-static bool state_waits(uint8_t s)
+static unsigned state_waits(uint8_t s)
 {
     return s >= TASK_STORING && s <= TASK_HANDED;
 }
+
+/* States that a task is in some list of, so that it is taken out of it. */
+#define LISTED (TO(DELAYED) | TO(READY) | TO(BLOCKED))
+/* States that a deadline may end. */
+#define TIMED                                                                                      \
+    (TO(DELAYED) | TO(READY) | TO(BLOCKED) | TO(RUNNING) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | \
+        TO(DEAD))
 
 static void state_leave(struct core *c, uint32_t slot, struct task *t, uint8_t to)
 {
@@ -104,23 +114,18 @@ static void state_deadline(struct core *c, uint32_t slot, const struct task *t)
 static void state_count(struct core *c, struct task *t, uint8_t to)
 {
     struct pool *p = pool_of(c, t);
-    bool did = state_waits(t->state), does = state_waits(to);
+    unsigned did = state_waits(t->state), does = state_waits(to);
 
     p->count[t->state]--;
     p->count[to]++;
-    if ((t->flags & CORE_TASK_DURABLE) == 0) {
-        p->fleeting -= t->state == TASK_READY;
-        p->fleeting += to == TASK_READY;
-    }
-    if (does && !did) {
-        p->tasks++;
-        p->bytes += t->call_bytes;
-    } else if (did && !does) {
-        p->tasks--;
-        p->bytes -= t->call_bytes;
-    }
+    if ((t->flags & CORE_TASK_DURABLE) == 0)
+        p->fleeting += (uint64_t)(to == TASK_READY) - (uint64_t)(t->state == TASK_READY);
     t->state = to;
-    if (did && !does && p->room_head != 0)
+    if (did == does)
+        return;
+    p->tasks += (uint64_t)does - did;
+    p->bytes += does != 0 ? t->call_bytes : -(uint64_t)t->call_bytes;
+    if (does == 0 && p->room_head != 0)
         room_check(c, p, 0);
 }
 
@@ -129,8 +134,9 @@ void task_move(struct core *c, uint32_t slot, enum task_state to)
     struct task *t = task_at(c, slot);
     uint8_t from = t->state;
 
-    GANGER_ASSERT((rows[from].to & (1u << to)) != 0);
-    state_leave(c, slot, t, (uint8_t)to);
+    GANGER_ASSERT((rows[from].to & TO_STATE(to)) != 0);
+    if ((LISTED & TO_STATE(from)) != 0 || (t->marks & MARK_PERMITS) != 0)
+        state_leave(c, slot, t, (uint8_t)to);
     state_count(c, t, (uint8_t)to);
     if (to == TASK_RUNNING)
         t->when = c->now;
@@ -144,7 +150,8 @@ void task_move(struct core *c, uint32_t slot, enum task_state to)
             lane_push(c, slot, false);
         pool_dirty(c, lane_of(c, t)->pool);
     }
-    state_deadline(c, slot, t);
+    if (t->heap_pos != 0 || (TIMED & TO_STATE(to)) != 0)
+        state_deadline(c, slot, t);
 }
 
 void task_keep(struct core *c, uint32_t slot, uint64_t forget_at)

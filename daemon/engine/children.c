@@ -71,13 +71,15 @@ static int legal_code(int code)
     return code == 0 ? 0 : code < 0 && code >= -UINT8_MAX ? code : GANGER_EFAILED;
 }
 
-void engine_child_result(struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r)
+void engine_child_result(
+    struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r, bool more)
 {
     struct event ev = { .type = EVENT_CHILD_RESULT,
         .child = child,
         .gen = gen,
         .seq = r->seq,
         .code = legal_code(r->code),
+        .flag = more,
         .number = r->outcome.len };
 
     e->result = r->outcome.len == 0 ? NULL : body_new(r->outcome.data, (uint32_t)r->outcome.len);

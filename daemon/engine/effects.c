@@ -72,9 +72,6 @@ static void run_session(struct engine *e, const struct effect *f)
         net->refused(net->ctx, f->session, f->req, GANGER_EUNKNOWN,
             "the journal could not confirm this task; it may still run");
         return;
-    case EFFECT_ENDED:
-        run_ended(e, f);
-        return;
     case EFFECT_CANCEL:
         run_reply(e, f, "the task has ended already");
         return;
@@ -93,9 +90,6 @@ static void run_pool(struct engine *e, const struct effect *f)
     const struct engine_pool_ops *pool = &e->cfg.pool;
 
     switch (f->type) {
-    case EFFECT_HAND:
-        run_hand(e, f);
-        return;
     case EFFECT_TAKE_BACK:
         run_take_back(e, f);
         return;
@@ -124,6 +118,12 @@ static void run_pool(struct engine *e, const struct effect *f)
 static void run(struct engine *e, const struct effect *f)
 {
     switch (f->type) {
+    case EFFECT_HAND:
+        run_hand(e, f);
+        return;
+    case EFFECT_ENDED:
+        run_ended(e, f);
+        return;
     case EFFECT_APPEND:
         fact_append(e, f->slot, f->id, f->fact);
         return;
@@ -143,7 +143,6 @@ static void run(struct engine *e, const struct effect *f)
         return;
     case EFFECT_ACCEPTED:
     case EFFECT_UNKNOWN:
-    case EFFECT_ENDED:
     case EFFECT_CANCEL:
     case EFFECT_ROOM:
     case EFFECT_PROGRESS:

@@ -84,6 +84,7 @@ struct admission {
 struct engine_pool {
     struct engine_pool_config cfg; /* name and kind are copies */
     char *name, *kind, *reason;    /* reason: last text of why it does not work, or NULL */
+    struct core_spec base;         /* what a task asks for that says nothing itself */
 };
 
 struct engine_child {
@@ -206,6 +207,10 @@ bool semaphore_live(const struct engine *e, uint64_t birth);
 int fact_semaphore(struct engine *e, struct slice name, uint32_t permits, session_id session,
     uint64_t req, uint32_t *ret_sem);
 void request_stored(struct engine *e, const struct pending *p);
+
+/* submit.c */
+/* What a task asks for that says nothing itself: a pool's defaults; without needs. */
+void spec_base(const struct task_options *d, struct core_spec *ret_base);
 
 /* record.c */
 void record_task(struct engine *e, uint32_t slot, struct out *o);

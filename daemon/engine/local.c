@@ -291,6 +291,7 @@ static int pool_copy(struct engine_pool *p, const struct engine_pool_config *c)
     free(p->name);
     free(p->kind);
     p->cfg = *c;
+    spec_base(&c->defaults, &p->base);
     p->cfg.name = p->name = name;
     p->cfg.kind = p->kind = kind;
     return 0;

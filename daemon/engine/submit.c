@@ -1,5 +1,6 @@
 #include "engine/internal.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,36 +22,62 @@ static uint32_t pool_of_name(struct engine *e, struct slice name)
     return e->last_pool = core_pool_find(e->core, (const char *)name.data, name.len);
 }
 
-/* The option of the task, or its pool's default. */
-#define PICK(field, opt) (given(o, opt) ? o->field : d->field)
-
-static void fill_policy(const struct engine *e, const struct task_options *o,
-    const struct engine_pool_config *p, struct core_spec *s)
+void spec_base(const struct task_options *d, struct core_spec *ret_base)
 {
-    const struct task_options *d = &p->defaults;
-    bool stays = (s->flags & CORE_TASK_WAIT) == 0 || (s->flags & CORE_TASK_DURABLE) != 0;
+    *ret_base = (struct core_spec){ .priority = (uint8_t)d->priority,
+        .jitter_percent = (uint8_t)d->jitter_percent,
+        .crash_budget = (uint8_t)d->crash_budget,
+        .attempts_max = d->attempts == 0 ? 1 : (uint16_t)d->attempts,
+        .limit_us = d->limit_ms * 1000,
+        .kill_grace_us = d->kill_grace_ms * 1000,
+        .backoff_us = d->backoff_ms * 1000,
+        .backoff_max_us = d->backoff_max_ms * 1000,
+        .retention_us = d->retention_ms * 1000 };
+}
 
-    s->priority = (uint8_t)PICK(priority, OPT_PRIORITY);
-    s->jitter_percent = (uint8_t)PICK(jitter_percent, OPT_JITTER_PERCENT);
-    s->crash_budget = (uint8_t)PICK(crash_budget, OPT_CRASH_BUDGET);
-    s->attempts_max = (uint16_t)PICK(attempts, OPT_ATTEMPTS);
-    if (s->attempts_max == 0)
-        s->attempts_max = 1;
-    s->limit_us = PICK(limit_ms, OPT_LIMIT_MS) * 1000;
-    s->kill_grace_us = PICK(kill_grace_ms, OPT_KILL_GRACE_MS) * 1000;
-    s->backoff_us = PICK(backoff_ms, OPT_BACKOFF_MS) * 1000;
-    s->backoff_max_us = PICK(backoff_max_ms, OPT_BACKOFF_MAX_MS) * 1000;
-    /* The result of a task whose submitter waits for it is not kept unless asked for. */
-    if (given(o, OPT_RETENTION_MS) || stays)
-        s->retention_us = PICK(retention_ms, OPT_RETENTION_MS) * 1000;
+/* What the task itself says, instead of its pool's defaults. */
+static void fill_given(const struct engine *e, const struct task_options *o, struct core_spec *s)
+{
+    if (given(o, OPT_PRIORITY))
+        s->priority = (uint8_t)o->priority;
+    if (given(o, OPT_JITTER_PERCENT))
+        s->jitter_percent = (uint8_t)o->jitter_percent;
+    if (given(o, OPT_CRASH_BUDGET))
+        s->crash_budget = (uint8_t)o->crash_budget;
+    if (given(o, OPT_ATTEMPTS))
+        s->attempts_max = o->attempts == 0 ? 1 : (uint16_t)o->attempts;
+    if (given(o, OPT_LIMIT_MS))
+        s->limit_us = o->limit_ms * 1000;
+    if (given(o, OPT_KILL_GRACE_MS))
+        s->kill_grace_us = o->kill_grace_ms * 1000;
+    if (given(o, OPT_BACKOFF_MS))
+        s->backoff_us = o->backoff_ms * 1000;
+    if (given(o, OPT_BACKOFF_MAX_MS))
+        s->backoff_max_us = o->backoff_max_ms * 1000;
+    if (given(o, OPT_RETENTION_MS))
+        s->retention_us = o->retention_ms * 1000;
     if (given(o, OPT_DELAY_MS) && o->delay_ms > 0)
         s->due_us = e->now_us + o->delay_ms * 1000;
     if (given(o, OPT_RUN_AT_MS)) {
         s->due_us = mono_of(e, o->run_at_ms);
         s->due_wall = true;
     }
-    if (PICK(expiry_ms, OPT_EXPIRY_MS) > 0)
-        s->expiry_us = e->now_us + PICK(expiry_ms, OPT_EXPIRY_MS) * 1000;
+}
+
+/* S holds the defaults of the pool. */
+static void fill_policy(const struct engine *e, const struct task_options *o,
+    const struct task_options *defaults, struct core_spec *s)
+{
+    bool stays = (s->flags & CORE_TASK_WAIT) == 0 || (s->flags & CORE_TASK_DURABLE) != 0;
+    uint64_t expiry_ms = given(o, OPT_EXPIRY_MS) ? o->expiry_ms : defaults->expiry_ms;
+
+    /* The result of a task whose submitter waits for it is not kept unless asked for. */
+    if (!stays)
+        s->retention_us = 0;
+    if (o->given != 0)
+        fill_given(e, o, s);
+    if (expiry_ms > 0)
+        s->expiry_us = e->now_us + expiry_ms * 1000;
 }
 
 static int fill_needs(const struct engine *e, const struct task_options *o, struct core_spec *s,
@@ -87,11 +114,13 @@ static int make_spec(struct engine *e, session_id session, const struct msg_subm
     }
     p = &e->pools[pool].cfg;
     durable = (m->flags & TASK_DURABLE) != 0 || (p->durable && (m->flags & TASK_NOT_DURABLE) == 0);
+    /* Its needs, which are long, follow as far as there are any. */
+    memcpy(s, &e->pools[pool].base, offsetof(struct core_spec, needs));
     s->pool = pool;
     s->uid = engine_session_uid(e, session);
     s->flags = (m->flags & (TASK_WAIT | TASK_QUIET | TASK_CHUNK)) | (durable ? TASK_DURABLE : 0);
     s->call_bytes = (uint32_t)m->call.len;
-    fill_policy(e, &m->options, p, s);
+    fill_policy(e, &m->options, &p->defaults, s);
     return fill_needs(e, &m->options, s, text, text_bytes);
 }
 
@@ -182,7 +211,7 @@ static int admit(struct engine *e, session_id session, const struct msg_submit *
 
 void engine_submit(struct engine *e, session_id session, const struct msg_submit *m)
 {
-    struct core_spec s = { 0 };
+    struct core_spec s;
     char text[512];
     bool journal = false;
     int rc = make_spec(e, session, m, &s, text, sizeof text);

@@ -14,13 +14,15 @@ static bool counts(const struct sim *s, const struct proc *p)
     return !p->exit_told && !p->eof_told && !p->orphan && !proc_written_off(s, p);
 }
 
-static void deliver_result(struct sim *s, struct proc *p, const struct word *w)
+/* MORE: its next result is the next event. */
+static void deliver_result(struct sim *s, struct proc *p, const struct word *w, bool more)
 {
     struct event ev = { .type = EVENT_CHILD_RESULT,
         .child = p->child,
         .gen = p->gen,
         .seq = w->seq,
         .code = w->code,
+        .flag = more,
         .number = sim_below(s, 100) };
     struct mtask *t = NULL;
     int rc;
@@ -57,14 +59,14 @@ static void deliver_end(struct sim *s, struct proc *p)
     SIM_CHECK(s, sim_step(s, &ev) == 0 || !counted);
 }
 
-static void deliver(struct sim *s, struct proc *p, const struct word *w)
+static void deliver(struct sim *s, struct proc *p, const struct word *w, bool more)
 {
     struct event ev = { .child = p->child, .gen = p->gen, .seq = w->seq, .number = w->number };
     int rc;
 
     switch (w->kind) {
     case WORD_RESULT:
-        deliver_result(s, p, w);
+        deliver_result(s, p, w, more);
         return;
     case WORD_EOF:
         deliver_end(s, p);
@@ -91,6 +93,11 @@ static void deliver(struct sim *s, struct proc *p, const struct word *w)
         SIM_CHECK(s, rc == 0);
 }
 
+static bool result_follows(const struct sim *s, const struct proc *p)
+{
+    return p->link_count > 0 && p->link[p->link_head].kind == WORD_RESULT && counts(s, p);
+}
+
 void link_deliver(struct sim *s, struct proc *p, uint32_t most)
 {
     while (p->link_count > 0 && most-- > 0) {
@@ -98,7 +105,7 @@ void link_deliver(struct sim *s, struct proc *p, uint32_t most)
 
         p->link_head = (p->link_head + 1) % SIM_LINK;
         p->link_count--;
-        deliver(s, p, &w);
+        deliver(s, p, &w, most > 0 && result_follows(s, p));
     }
 }
 

@@ -69,8 +69,10 @@ void engine_child_ready(struct engine *e, uint32_t child, uint32_t gen)
     note(e, "ready%u.%u ", child, gen);
 }
 
-void engine_child_result(struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r)
+void engine_child_result(
+    struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r, bool more)
 {
+    (void)more;
     e->results++;
     e->outcome_bytes = r->outcome.len;
     note(e, "result%u.%u:%u ", child, gen, r->seq);
