@@ -53,11 +53,6 @@ static void group_write(struct disk *d, unsigned group)
     d->at += (off_t)bytes;
 }
 
-void disk_sync(void *disk)
-{
-    group_write(disk, 1);
-}
-
 double disk_sync_us(struct disk *d, unsigned rounds)
 {
     double *took = sample_array(rounds, sizeof *took), median;

@@ -13,9 +13,6 @@ struct disk; /* owned by whoever opened it */
 /* Make the file in DIR. Never NULL; fails the program. */
 struct disk *disk_open(const char *dir);
 
-/* Write and sync one record of DISK, a struct disk. */
-void disk_sync(void *disk);
-
 /* Median of writing and syncing one record, microseconds. */
 double disk_sync_us(struct disk *d, unsigned rounds);
 

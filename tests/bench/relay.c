@@ -105,15 +105,13 @@ static void stream_drop(struct stream *s, size_t bytes)
         memmove(s->data, s->data + bytes, s->len);
 }
 
-/* The far end: gives back what it gets, after it has counted it and done WORK, if there is any. */
-static _Noreturn void echo_run(int fd, void (*work)(void *arg), void *arg)
+/* The far end: gives back what it gets, after it has counted it. */
+static _Noreturn void echo_run(int fd)
 {
     static struct stream s;
     size_t bytes;
 
     while ((bytes = stream_read(&s, fd)) > 0) {
-        if (work != NULL)
-            work(arg);
         if (!write_all(fd, s.data, bytes))
             break;
         stream_drop(&s, bytes);
@@ -174,7 +172,7 @@ static void chain_start(struct chain *c, enum relay_kind kind, bool batched)
         (void)close(front[0]);
         (void)close(front[1]);
         (void)close(back[0]);
-        echo_run(back[1], NULL, NULL);
+        echo_run(back[1]);
     }
     c->relay = child_fork();
     if (c->relay == 0) {
@@ -191,7 +189,7 @@ static void chain_start(struct chain *c, enum relay_kind kind, bool batched)
 }
 
 /* Only the two ends. */
-static void chain_start_pair(struct chain *c, void (*work)(void *arg), void *arg)
+static void chain_start_pair(struct chain *c)
 {
     int ends[2];
 
@@ -200,7 +198,7 @@ static void chain_start_pair(struct chain *c, void (*work)(void *arg), void *arg
     c->echo = child_fork();
     if (c->echo == 0) {
         (void)close(ends[0]);
-        echo_run(ends[1], work, arg);
+        echo_run(ends[1]);
     }
     c->client = ends[0];
     (void)close(ends[1]);
@@ -252,12 +250,12 @@ double relay_round_trip_us(enum relay_kind kind, unsigned rounds)
     return us;
 }
 
-double relay_ping_us(unsigned rounds, void (*work)(void *arg), void *arg)
+double relay_ping_us(unsigned rounds)
 {
     struct chain c;
     double us;
 
-    chain_start_pair(&c, work, arg);
+    chain_start_pair(&c);
     us = chain_round_trip_us(&c, rounds);
     chain_stop(&c);
     return us;

@@ -24,10 +24,7 @@ double relay_round_trip_us(enum relay_kind kind, unsigned rounds);
  */
 double relay_rate(unsigned in_flight, unsigned messages);
 
-/*
- * Median of the round trip between two processes, without a third; Unix sockets; microseconds. The
- * other one calls WORK with ARG before each answer, unless it is NULL.
- */
-double relay_ping_us(unsigned rounds, void (*work)(void *arg), void *arg);
+/* Median of the round trip between two processes, without a third; Unix sockets; microseconds. */
+double relay_ping_us(unsigned rounds);
 
 #endif

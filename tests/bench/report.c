@@ -35,7 +35,7 @@ static const struct text texts[] = {
     { "bytes_per_task", "memory per waiting task", "bytes" },
     { "sync_us", "floor: overwrite and fdatasync", "us" },
     { "ping_us", "floor: round trip without a third process", "us" },
-    { "sync_ping_us", "floor: the same behind a Unix round trip", "us" },
+    { "sync_ping_us", "floor: both together", "us" },
     { "durable_1_us", "durable submit, 1 in flight", "us" },
     { "group_1", "floor: groups of 1 record, overwritten, synced", "1/s" },
     { "group_16", "floor: groups of 16", "1/s" },
@@ -164,31 +164,44 @@ void report_print_new(void)
     (void)fflush(stdout);
 }
 
-/* False: one of its series was not measured. */
-static bool figure_value(const struct figure *f, double *ret_value)
+/*
+ * The ratio of each repeat, for both were measured within moments and what slowed one down slowed
+ * the other as well. False: one of the series was not measured.
+ */
+static bool figure_ratios(const struct figure *f, struct sample *ret_ratios)
 {
     const struct series *over = series_find(f->over);
     const struct series *under = f->under == NULL ? NULL : series_find(f->under);
+    struct sample ratios = { 0 };
 
     if (over == NULL || (f->under != NULL && under == NULL))
         return false;
-    *ret_value = sample_median(&over->sample);
-    if (under != NULL)
-        *ret_value /= sample_median(&under->sample);
+    for (size_t i = 0; i < over->sample.count; i++) {
+        if (under == NULL)
+            sample_add(&ratios, over->sample.value[i]);
+        else if (i < under->sample.count)
+            sample_add(&ratios, over->sample.value[i] / under->sample.value[i]);
+    }
+    *ret_ratios = ratios;
     return true;
 }
 
 void report_print_figures(void)
 {
-    (void)printf("\n%-30s %12s   %s\n", "figure", "is", "to be");
+    (void)printf("\n%-30s %12s %12s %12s\n", "figure", "median", "min", "max");
     for (size_t i = 0; i < FIGURES; i++) {
         const struct figure *f = &figures[i];
+        struct sample ratios;
         double value;
 
-        if (!figure_value(f, &value))
+        if (!figure_ratios(f, &ratios))
             continue;
-        (void)printf("%-30s %12.*f   %s %g: %s\n", f->key, value < 0.01 ? 6 : 3, value,
-            f->at_most ? "at most" : "at least", f->mark,
+        value = sample_median(&ratios);
+        (void)printf("%-29s", f->key);
+        number_print(value);
+        number_print(sample_min(&ratios));
+        number_print(sample_max(&ratios));
+        (void)printf("   %s %g: %s\n", f->at_most ? "at most" : "at least", f->mark,
             (f->at_most ? value <= f->mark : value >= f->mark) ? "reached" : "MISSED");
     }
 }
@@ -213,21 +226,27 @@ static void json_series(FILE *f, const struct series *s)
     (void)fprintf(f, "]}");
 }
 
-void report_write_json(const char *path, bool quick)
+static void json_figures(FILE *f)
 {
     const char *comma = "";
+    struct sample ratios;
+
+    for (size_t i = 0; i < FIGURES; i++) {
+        if (!figure_ratios(&figures[i], &ratios))
+            continue;
+        (void)fprintf(f, "%s\n    \"%s\": %.6g", comma, figures[i].key, sample_median(&ratios));
+        comma = ",";
+    }
+}
+
+void report_write_json(const char *path, bool quick)
+{
     FILE *f = fopen(path, "w");
-    double value;
 
     if (f == NULL)
         sample_fail(path, strerror(errno));
     (void)fprintf(f, "{\n  \"quick\": %s,\n  \"figures\": {", quick ? "true" : "false");
-    for (size_t i = 0; i < FIGURES; i++) {
-        if (!figure_value(&figures[i], &value))
-            continue;
-        (void)fprintf(f, "%s\n    \"%s\": %.6g", comma, figures[i].key, value);
-        comma = ",";
-    }
+    json_figures(f);
     (void)fprintf(f, "\n  },\n  \"measured\": {");
     for (size_t i = 0; i < all_count; i++) {
         (void)fprintf(f, "%s\n", i == 0 ? "" : ",");
