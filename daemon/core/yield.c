@@ -16,7 +16,7 @@ bool attempt_lives(const struct core *c, uint32_t slot, uint64_t fence)
 {
     const struct task *t = task_known(c, slot);
 
-    return t != NULL && hand_fence(c, t, slot) == fence;
+    return t != NULL && fence != 0 && hand_fence(c, t, slot) == fence;
 }
 
 static bool acts(const struct core *c, const struct session *s)

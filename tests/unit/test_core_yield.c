@@ -309,7 +309,7 @@ static void test_core_reservation_does_not_yield_to_what_others_wait_for(void **
 
 static void test_core_act_of_an_attempt_that_is_over_is_stale(void **state)
 {
-    uint64_t holder = holder_runs(), fence, inner, next;
+    uint64_t holder = holder_runs(), fence, inner, next, waits;
 
     (void)state;
     fence = rig_info(&rig, holder).fence;
@@ -317,6 +317,11 @@ static void test_core_act_of_an_attempt_that_is_over_is_stale(void **state)
     assert_int_equal(act(INNER, holder, fence - 1), GANGER_ESTALE);
     assert_int_equal(act(INNER, holder + 1000, fence), GANGER_ESTALE);
     assert_int_equal(act(INNER, holder, 0), GANGER_ESTALE);
+    need(1, 0, 3, 0); /* more than there is */
+    waits = rig_submit(&rig);
+    assert_int_equal(act(INNER, waits, 0), GANGER_ESTALE);
+    assert_int_equal(act(INNER, waits, fence), GANGER_ESTALE);
+    assert_int_equal(rig_cancel(&rig, waits), 0);
     assert_int_equal(act(UINT64_C(9) << 32 | 2, holder, fence), GANGER_ESTALE);
     assert_int_equal(act(INNER, holder, fence), 0);
     finish(holder);
