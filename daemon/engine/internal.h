@@ -69,9 +69,9 @@ struct pending {
 
 /* Ended tasks whose outcome is kept, the first to end first; some may be forgotten meanwhile. */
 struct kept {
-    uint64_t *ids; /* ring */
-    uint32_t head, count, cap;
-    uint64_t bytes; /* of outcomes that are kept */
+    struct kept_piece *first, *last; /* of the row of ids; NULL if it is empty */
+    uint32_t taken;                  /* ids of the first piece that are gone */
+    uint64_t bytes;                  /* of outcomes that are kept */
 };
 
 /* A submit between its admission and its first effect. */

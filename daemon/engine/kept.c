@@ -7,6 +7,14 @@
 #include <stdlib.h>
 
 #define KEPT_STEP 1024u /* forgotten early in one turn */
+#define PIECE_IDS 1022u
+
+/* A row in pieces: to copy the ids of millions of tasks at once would be a long pause. */
+struct kept_piece {
+    struct kept_piece *next;
+    uint32_t count;
+    uint64_t ids[PIECE_IDS];
+};
 
 static uint64_t bytes_of(struct engine *e, uint32_t slot)
 {
@@ -17,36 +25,48 @@ static uint64_t bytes_of(struct engine *e, uint32_t slot)
 
 static bool grow(struct kept *k)
 {
-    uint32_t cap = k->cap == 0 ? 1024 : k->cap * 2;
-    uint64_t *ids = malloc(cap * sizeof *ids);
+    struct kept_piece *p = malloc(sizeof *p);
 
-    if (ids == NULL)
+    if (p == NULL)
         return false;
-    for (uint32_t i = 0; i < k->count; i++)
-        ids[i] = k->ids[(k->head + i) % k->cap];
-    free(k->ids);
-    k->ids = ids;
-    k->head = 0;
-    k->cap = cap;
+    p->next = NULL;
+    p->count = 0;
+    if (k->last == NULL)
+        k->first = p;
+    else
+        k->last->next = p;
+    k->last = p;
     return true;
+}
+
+static uint64_t front(const struct kept *k)
+{
+    return k->first->ids[k->taken];
 }
 
 static uint64_t pop(struct kept *k)
 {
-    uint64_t id = k->ids[k->head];
+    struct kept_piece *p = k->first;
+    uint64_t id = front(k);
 
-    k->head = (k->head + 1) % k->cap;
-    k->count--;
+    if (++k->taken < p->count)
+        return id;
+    k->taken = 0;
+    k->first = p->next;
+    if (k->first == NULL)
+        k->last = NULL;
+    free(p);
     return id;
 }
 
-/* Those at the front that were forgotten meanwhile. */
+/* Those at the front that were forgotten meanwhile; a few at a time, since they may be many. */
 static void trim(struct engine *e)
 {
     struct core_task_info t;
 
-    while (e->kept.count > 0 &&
-           core_task_info(e->core, e->kept.ids[e->kept.head], &t) == GANGER_ENOTASK)
+    for (unsigned n = 0; n < 2 && e->kept.first != NULL &&
+                         core_task_info(e->core, front(&e->kept), &t) == GANGER_ENOTASK;
+         n++)
         (void)pop(&e->kept);
 }
 
@@ -56,21 +76,22 @@ void kept_add(struct engine *e, uint32_t slot, uint64_t id)
 
     k->bytes += bytes_of(e, slot);
     trim(e);
-    if (k->count == k->cap && !grow(k))
+    if ((k->last == NULL || k->last->count == PIECE_IDS) && !grow(k))
         return; /* it keeps its time, and only that */
-    k->ids[(k->head + k->count++) % k->cap] = id;
+    k->last->ids[k->last->count++] = id;
 }
 
 void kept_remove(struct engine *e, uint32_t slot)
 {
     GANGER_ASSERT(e->kept.bytes >= bytes_of(e, slot));
     e->kept.bytes -= bytes_of(e, slot);
+    trim(e);
 }
 
 void kept_bound(struct engine *e)
 {
-    for (unsigned n = 0; n < KEPT_STEP && e->kept.bytes > e->cfg.results_max && e->kept.count > 0;
-         n++) {
+    for (unsigned n = 0;
+         n < KEPT_STEP && e->kept.bytes > e->cfg.results_max && e->kept.first != NULL; n++) {
         uint64_t id = pop(&e->kept);
 
         e->dropping = true;
@@ -81,5 +102,6 @@ void kept_bound(struct engine *e)
 
 void kept_done(struct engine *e)
 {
-    free(e->kept.ids);
+    while (e->kept.first != NULL)
+        (void)pop(&e->kept);
 }
