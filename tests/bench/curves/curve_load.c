@@ -42,9 +42,10 @@ static struct ganger_options load_options(bool durable)
 
 static void result_print(double x, const struct schedule_result *r)
 {
-    (void)fprintf(settings.out, "%.0f\t%.0f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%llu\t%llu\n", x,
-        r->rate, r->p50_us, r->p99_us, r->p999_us, r->max_us, r->own_max_us, r->control_max_us,
-        (unsigned long long)r->over_20ms, (unsigned long long)r->own_over_20ms);
+    (void)fprintf(settings.out,
+        "%.0f\t%.0f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%llu\t%llu\t%.2f\n", x, r->rate, r->p50_us,
+        r->p99_us, r->p999_us, r->max_us, r->own_max_us, r->control_max_us,
+        (unsigned long long)r->over_20ms, (unsigned long long)r->own_over_20ms, r->others_cpus);
     (void)fflush(settings.out);
 }
 
@@ -52,7 +53,7 @@ static void result_heads(const char *series, const char *x_name)
 {
     (void)fprintf(settings.out,
         "# %s\n# %s\ttasks/s\tp50_us\tp99_us\tp99.9_us\tmax_us\town_max_us\tcontrol_max_us\t"
-        "over_20ms\town_over_20ms\n",
+        "over_20ms\town_over_20ms\tothers_cpus\n",
         series, x_name);
 }
 

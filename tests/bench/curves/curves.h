@@ -52,6 +52,8 @@ const char *host_socket(const struct host *host);
  * single round trip is a matter of where the scheduler puts things otherwise.
  */
 void host_pin(const struct host *host, bool one);
+/* Processor time that was used so far by what is not ours; only differences mean anything. */
+double others_cpu_seconds(const struct host *host);
 /* A number out of the pool's row (GANGER_POOLS), or of the daemon's counters (GANGER_STATS). */
 uint64_t host_pool_number(struct ganger *g, const char *pool, const char *key);
 uint64_t host_number(struct ganger *g, const char *key);
@@ -137,6 +139,7 @@ struct schedule_result {
     double own_max_us;     /* the longest, less the stalls of the machine within it */
     double control_max_us; /* longest stall that the control saw */
     uint64_t over_20ms, own_over_20ms;
+    double others_cpus; /* that others kept busy meanwhile: they are in our way, and no stall */
     bool realtime;
     size_t windows; /* the longest of each 50 ms, by intended time of sending */
     double window_max_us[SCHEDULE_WINDOWS_MAX], window_control_us[SCHEDULE_WINDOWS_MAX];
@@ -149,6 +152,7 @@ void schedule_run(const struct schedule_plan *plan, struct schedule_result *ret)
 
 #define FUNCTION_NOOP "noop"
 #define FUNCTION_NAP  "nap"
+#define FUNCTION_HOLD "hold"
 
 /* Names the columns that point_print() prints; SERIES becomes a block of the table. */
 void series_begin(const char *series, const char *x_name);

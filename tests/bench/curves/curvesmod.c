@@ -1,8 +1,9 @@
-/* The module of the curves: a function that does nothing, and one that sleeps a millisecond. */
+/* The module of the curves: functions that do nothing, sleep a millisecond, or never end. */
 #include "ganger/worker.h"
 
 #include <errno.h>
 #include <time.h>
+#include <unistd.h>
 
 static int noop(struct ganger_task *task)
 {
@@ -20,8 +21,16 @@ static int nap(struct ganger_task *task)
     return 0;
 }
 
+/* Until it is killed. */
+static int hold(struct ganger_task *task)
+{
+    while (!ganger_task_cancelled(task))
+        (void)pause();
+    return 0;
+}
+
 static const struct ganger_function functions[] = { { "noop", noop }, { "nap", nap },
-    { NULL, NULL } };
+    { "hold", hold }, { NULL, NULL } };
 
 GANGER_MODULE_EXPORT const struct ganger_module ganger_module = { GANGER_MODULE_ABI, "curves",
     functions, NULL, NULL, NULL };

@@ -188,6 +188,51 @@ static void tree_pin(pid_t pid, const cpu_set_t *set)
         (void)fclose(f);
 }
 
+/* User and system time of one process, and of what it has started if DOWN. */
+static double process_cpu_seconds(pid_t pid, bool down)
+{
+    char path[64], line[1024];
+    unsigned long user = 0, system_time = 0;
+    double sum;
+    long child;
+    FILE *f;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    f = fopen(path, "r");
+    if (f != NULL && fgets(line, sizeof line, f) != NULL)
+        (void)sscanf(strrchr(line, ')') == NULL ? line : strrchr(line, ')') + 1,
+            " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system_time);
+    if (f != NULL)
+        (void)fclose(f);
+    sum = (double)(user + system_time) / (double)sysconf(_SC_CLK_TCK);
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    f = down ? fopen(path, "r") : NULL;
+    while (f != NULL && fscanf(f, "%ld", &child) == 1)
+        sum += process_cpu_seconds((pid_t)child, true);
+    if (f != NULL)
+        (void)fclose(f);
+    return sum;
+}
+
+double others_cpu_seconds(const struct host *host)
+{
+    unsigned long long v[8] = { 0 };
+    double busy, own;
+    FILE *f = fopen("/proc/stat", "r");
+
+    if (f != NULL && fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2],
+                         &v[3], &v[4], &v[5], &v[6], &v[7]) != 8)
+        memset(v, 0, sizeof v);
+    if (f != NULL)
+        (void)fclose(f);
+    /* Idle time is exact, the other columns are counted by ticks. What the hypervisor has stolen is
+     * the control's matter. */
+    busy = (double)clock_ns() / 1e9 * (double)sysconf(_SC_NPROCESSORS_ONLN) -
+           (double)(v[3] + v[4] + v[7]) / (double)sysconf(_SC_CLK_TCK);
+    own = process_cpu_seconds(host->pid, true) + process_cpu_seconds(getpid(), false);
+    return busy - own;
+}
+
 void host_pin(const struct host *host, bool one)
 {
     static cpu_set_t all;
