@@ -77,7 +77,8 @@ void sim_trace(const struct sim *s, const char *format, ...)
     (void)putchar('\n');
 }
 
-/* A crash, or a seed that does not end. */
+/* A crash, or a seed that does not end. The process ends, so printing is worth its risk. */
+/* NOLINTBEGIN(bugprone-signal-handler) */
 static void on_signal(int number)
 {
     (void)fprintf(stderr, "FAILED seed %llu: %s\n", (unsigned long long)running_seed,
@@ -85,6 +86,7 @@ static void on_signal(int number)
     say_seed();
     _exit(1);
 }
+/* NOLINTEND(bugprone-signal-handler) */
 
 static void run_seeds(
     const struct options *o, struct coverage *coverage, uint64_t first, uint32_t by)

@@ -255,7 +255,9 @@ static void test_large_result_waits_for_journal_room(void **state)
 
     (void)state;
     assert_non_null(big);
-    memcpy(big, "\xc5\xbb\x7d", 3);
+    big[0] = 0xc5;
+    big[1] = 0xbb;
+    big[2] = 0x7d;
     (void)bench_pool("p", 8);
     /* Fill the journal with results that stay, each just under a segment. */
     for (;;) {
