@@ -22,7 +22,8 @@ int cli_connect(struct cli *cli)
         return 0;
     cli->g = NULL;
     if (rc == GANGER_EINVAL)
-        return say_usage(cli, "--socket: \"%s\" is no socket's path (it must contain a /)",
+        return say_usage(cli,
+            "--socket: \"%s\" is no socket's path (it must contain a / and have at most 107 bytes)",
             address == NULL ? "" : address);
     (void)say_failure(cli, address == NULL ? "socket" : address, rc);
     /* Whatever it is, there is no connection: also when the daemon does not answer. */
