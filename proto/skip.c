@@ -104,30 +104,92 @@ static uint64_t skip_head(struct cursor *c, bool *ret_container)
     return number;
 }
 
-void read_skip(struct cursor *c)
+/*
+ * How many bytes a value takes in all, head included, when its tag alone says that and nothing is
+ * inside it; 0 for all others, empty arrays and maps among them.
+ */
+#define TWICE(n)   n, n
+#define FOUR(n)    TWICE(n), TWICE(n)
+#define SIXTEEN(n) FOUR(n), FOUR(n), FOUR(n), FOUR(n)
+static const uint8_t plain_bytes[256] = {
+    /* 0x00: small numbers */
+    SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1),
+    /* 0x80: maps and arrays; 0xa0: short strings */
+    SIXTEEN(0), SIXTEEN(0), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+    21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
+    /* 0xc0: nil, the unused one, booleans; 0xc4: bin and ext */
+    1, 0, 1, 1, TWICE(0), FOUR(0),
+    /* 0xca: float, uint, int, fixext */
+    5, 9, 2, 3, 5, 9, 2, 3, 5, 9, 3, 4, 6, 10, 18,
+    /* 0xd9: str, array, map; 0xe0: negative numbers */
+    0, TWICE(0), FOUR(0), SIXTEEN(1), SIXTEEN(1)
+};
+
+/* Step over a value with a length of one byte at most. False: it is of another kind, or cut off. */
+static inline bool skip_plain(struct cursor *c)
 {
-    uint64_t left[GANGER_VALUE_DEPTH]; /* values still to come in each open container */
+    size_t left = cursor_left(c);
+    size_t bytes;
+
+    if (WIRE_UNLIKELY(left < 2)) {
+        if (left == 0 || plain_bytes[*c->at] != 1)
+            return false;
+        c->at++;
+        return true;
+    }
+    bytes = plain_bytes[*c->at];
+    if (bytes == 0 && (*c->at == 0xc4 || *c->at == 0xd9))
+        bytes = 2 + (size_t)c->at[1];
+    if (bytes == 0 || bytes > left)
+        return false;
+    c->at += bytes;
+    return true;
+}
+
+/*
+ * The long way, for containers. LEFT[] is how many values are still to come in each open container;
+ * those of the innermost one are counted in INSIDE.
+ */
+static void skip_nested(struct cursor *c)
+{
+    uint64_t left[GANGER_VALUE_DEPTH];
+    uint64_t inside = 1;
     unsigned depth = 0;
 
     for (;;) {
+        uint64_t count;
         bool container;
-        uint64_t inside = skip_head(c, &container);
 
-        if (c->error != 0)
-            return;
-        if (container && depth == GANGER_VALUE_DEPTH) {
-            cursor_fail(c, GANGER_EPROTO);
-            return;
-        }
-        if (inside != 0) {
-            left[depth++] = inside;
+        while (inside != 0 && skip_plain(c))
+            inside--;
+        if (inside == 0) {
+            if (depth == 0)
+                return;
+            inside = left[--depth];
             continue;
         }
-        while (depth > 0 && --left[depth - 1] == 0)
-            depth--;
-        if (depth == 0)
+        count = skip_head(c, &container);
+        if (c->error == 0 && container && depth == GANGER_VALUE_DEPTH)
+            cursor_fail(c, GANGER_EPROTO);
+        if (c->error != 0)
             return;
+        inside--;
+        if (count != 0) {
+            left[depth++] = inside;
+            inside = count;
+        }
     }
+}
+
+void read_skip(struct cursor *c)
+{
+    struct cursor copy;
+
+    if (WIRE_LIKELY(skip_plain(c)))
+        return;
+    copy = *c;
+    skip_nested(&copy);
+    *c = copy;
 }
 
 struct slice read_raw(struct cursor *c)
