@@ -59,13 +59,18 @@ static int numbers_check(struct ganger *g, const struct ganger_options *o)
     return rc;
 }
 
+static int bits_check(struct ganger *g, const struct ganger_options *o)
+{
+    if ((o->given & ~GIVEN_ALL) != 0 || (o->flags & ~(uint32_t)FLAGS_ALL) != 0 ||
+        o->durable > GANGER_DURABLE_NO)
+        return fail(g, GANGER_EINVAL, "unknown bits in the options");
+    return 0;
+}
+
 static int options_check(struct ganger *g, const struct ganger_options *o)
 {
     int rc;
 
-    if ((o->given & ~GIVEN_ALL) != 0 || (o->flags & ~(uint32_t)FLAGS_ALL) != 0 ||
-        o->durable > GANGER_DURABLE_NO)
-        return fail(g, GANGER_EINVAL, "unknown bits in the options");
     if ((o->given & GANGER_OPT_DELAY_MS) && (o->given & GANGER_OPT_RUN_AT_MS))
         return fail(g, GANGER_EINVAL, "options delay_ms and run_at_ms exclude each other");
     rc = numbers_check(g, o);
@@ -139,6 +144,13 @@ int options_convert(struct ganger *g, const struct ganger_options *options,
     *ret_flags = TASK_WAIT;
     if (options == NULL)
         return 0;
+    rc = bits_check(g, options);
+    if (rc < 0)
+        return rc;
+    *ret_flags = wire_flags(options);
+    /* The usual ones have nothing that goes on the wire but flags. */
+    if (options->given == 0 && options->need_count == 0)
+        return 0;
     rc = options_check(g, options);
     if (rc < 0)
         return rc;
@@ -155,7 +167,6 @@ int options_convert(struct ganger *g, const struct ganger_options *options,
     ret->backoff_ms = options->backoff_ms;
     ret->backoff_max_ms = options->backoff_max_ms;
     ret->retention_ms = options->retention_ms;
-    *ret_flags = wire_flags(options);
     return needs_convert(g, options, ret);
 }
 
@@ -171,20 +182,53 @@ static void name_copy(char *to, struct slice from)
     to[from.len] = '\0';
 }
 
-struct slot_call *call_copy(const struct msg_submit *m)
+struct call_head *call_head_new(const struct msg_submit *m)
 {
-    struct slot_call *call = calloc(1, sizeof *call);
+    struct call_head *head = calloc(1, sizeof *head);
+
+    if (head == NULL)
+        return NULL;
+    head->refs = 1;
+    head->pool_bytes = (uint32_t)m->pool.len;
+    head->function_bytes = (uint32_t)m->function.len;
+    name_copy(head->pool, m->pool);
+    name_copy(head->function, m->function);
+    if (m->options.given == 0)
+        return head;
+    head->options = m->options;
+    for (uint32_t i = 0; i < m->options.need_count; i++) {
+        name_copy(head->need_names[i], m->options.needs[i].name);
+        head->options.needs[i].name.data = (const uint8_t *)head->need_names[i];
+    }
+    return head;
+}
+
+void call_head_unref(struct call_head *head)
+{
+    if (head != NULL && --head->refs == 0)
+        free(head);
+}
+
+void call_head_fill(const struct call_head *head, struct msg_submit *ret_m)
+{
+    ret_m->pool = (struct slice){ (const uint8_t *)head->pool, head->pool_bytes };
+    ret_m->function = (struct slice){ (const uint8_t *)head->function, head->function_bytes };
+    ret_m->options.given = 0;
+    ret_m->options.need_count = 0;
+    if (head->options.given != 0)
+        ret_m->options = head->options;
+}
+
+struct slot_call *call_new(struct call_head *head, uint32_t flags, size_t payload_bytes)
+{
+    struct slot_call *call = malloc(sizeof *call + payload_bytes);
 
     if (call == NULL)
         return NULL;
-    call->flags = m->flags;
-    name_copy(call->pool, m->pool);
-    name_copy(call->function, m->function);
-    call->options = m->options;
-    for (uint32_t i = 0; i < m->options.need_count; i++) {
-        name_copy(call->need_names[i], m->options.needs[i].name);
-        call->options.needs[i].name.data = (const uint8_t *)call->need_names[i];
-    }
+    head->refs++;
+    call->head = head;
+    call->flags = flags;
+    call->payload_bytes = payload_bytes;
     return call;
 }
 
@@ -192,20 +236,13 @@ void call_free(struct slot_call *call)
 {
     if (call == NULL)
         return;
-    free(call->payload);
+    call_head_unref(call->head);
     free(call);
-}
-
-static struct slice name_slice(const char *name)
-{
-    return (struct slice){ (const uint8_t *)name, strlen(name) };
 }
 
 void call_fill(const struct slot_call *call, struct msg_submit *ret_m)
 {
+    call_head_fill(call->head, ret_m);
     ret_m->flags = call->flags;
-    ret_m->pool = name_slice(call->pool);
-    ret_m->function = name_slice(call->function);
-    ret_m->options = call->options;
     ret_m->payload = (struct slice){ call->payload, call->payload_bytes };
 }

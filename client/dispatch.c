@@ -6,16 +6,16 @@
 
 static void call_drop(struct ganger_future *f)
 {
-    if (f->extra != NULL && f->extra->call != NULL) {
-        call_free(f->extra->call);
-        f->extra->call = NULL;
+    if (f->call != NULL) {
+        call_free(f->call);
+        f->call = NULL;
     }
 }
 
 static void handle_refused(struct ganger_future *f, const struct msg_accepted *m)
 {
     if (m->code == GANGER_EFULL && (f->flags & (SLOT_WAIT_ROOM | SLOT_ZOMBIE)) == SLOT_WAIT_ROOM &&
-        room_hold(f) == 0)
+        (f->call != NULL || chunk_recall(f) == 0) && room_hold(f) == 0)
         return;
     slot_keep_text(f, m->text.data, m->text.len);
     slot_finish(f, m->code);

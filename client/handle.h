@@ -76,7 +76,6 @@ struct slot_extra {
     ganger_result_fn on_result;
     ganger_error_fn on_error;
     void *callback_user;
-    struct slot_call *call;     /* the task, while it may have to be submitted again */
     struct msg_request request; /* SLOT_REQUEST: to send it again; name in NAME */
     char name[GANGER_NAME_MAX + 1];
     char *text; /* of an error that did not come as a detail */
@@ -94,6 +93,7 @@ struct ganger_future {
     void (*hook)(struct ganger_future *f); /* who is told of the end instead of the caller */
     void *hook_arg;
     void *user;
+    struct slot_call *call; /* the task, while it may have to be submitted again */
     uint32_t req;
     uint32_t next,
         prev; /* req numbers: free list, list of ready ones, or waiters for room; 0 = end */
@@ -210,6 +210,8 @@ void output_close_batch(struct ganger *g);
  * by the request ACT if it is another attempt that waits than before. 0 or GANGER_ENOMEM.
  */
 int output_submit(struct ganger *g, const struct msg_submit *m);
+/* As output_submit(), but the caller must put the payload's bytes at *ret_place at once. */
+int output_place(struct ganger *g, const struct msg_submit *m, uint8_t **ret_place);
 /* Add a request, WAIT as above. 0 or GANGER_ENOMEM. */
 int output_request(struct ganger *g, const struct msg_request *m);
 /* A new link knows of no attempt: tell it. 0 or GANGER_ENOMEM. */
@@ -248,21 +250,33 @@ void slots_done(struct ganger *g);
 int dispatch_frame(struct ganger *g, const uint8_t *body, size_t len);
 
 /* ---- call.c ---- */
-/* One task with everything copied, to be submitted again. */
-struct slot_call {
-    uint32_t flags;
-    size_t payload_bytes;
-    uint8_t *payload; /* malloc'd */
+/* What tasks have in common: all that the chunks of a map share. */
+struct call_head {
+    uint32_t refs;
+    uint32_t pool_bytes, function_bytes;
     char pool[GANGER_NAME_MAX + 1];
     char function[GANGER_NAME_MAX + 1];
     struct task_options options;
     char need_names[GANGER_NEEDS_MAX][GANGER_NAME_MAX + 1];
 };
+/* One task with everything copied, to be submitted again. */
+struct slot_call {
+    struct call_head *head; /* one reference */
+    uint32_t flags;
+    size_t payload_bytes;
+    uint8_t payload[];
+};
 /* Check OPTIONS (NULL = none) and convert them; slices borrow. *ret_flags: wire flags. */
 int options_convert(struct ganger *g, const struct ganger_options *options,
     struct task_options *ret, uint32_t *ret_flags);
-/* Copy names, options and flags of M; the payload is left empty. NULL: out of memory. */
-struct slot_call *call_copy(const struct msg_submit *m);
+/* Copy names and options of M, with one reference. NULL: out of memory. */
+struct call_head *call_head_new(const struct msg_submit *m);
+/* Give back one reference; accepts NULL. */
+void call_head_unref(struct call_head *head);
+/* M's names and options as HEAD says, borrowing from it. */
+void call_head_fill(const struct call_head *head, struct msg_submit *ret_m);
+/* A call with room for a payload, and with a reference of its own. NULL: out of memory. */
+struct slot_call *call_new(struct call_head *head, uint32_t flags, size_t payload_bytes);
 void call_free(struct slot_call *call);
 /* M as CALL says, borrowing from it. */
 void call_fill(const struct slot_call *call, struct msg_submit *ret_m);
@@ -313,6 +327,10 @@ struct failure_source {
 void failure_fill(struct failure_box *box, const struct failure_source *source);
 /* Failure of a slot that has ended, kept with it; NULL: out of memory. */
 const struct ganger_failure *failure_of(struct ganger_future *f);
+
+/* ---- map_chunk.c ---- */
+/* F, the task of a chunk, has to be submitted again: make its call. 0 or GANGER_ENOMEM. */
+int chunk_recall(struct ganger_future *f);
 
 /* ---- map.c ---- */
 /* Submit more of every map that may. */

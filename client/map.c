@@ -16,7 +16,7 @@ void ganger_map_spec_init(struct ganger_map_spec *spec)
 static void callback_run(struct ganger_map *map)
 {
     struct ganger_failure plain = { .code = map->code, .text = error_text(map->code) };
-    struct map_item own = { 0, NULL, 0, NULL };
+    struct map_item own = { 0 };
     int rc = 0;
 
     plain.backtrace = "";
@@ -54,7 +54,7 @@ void map_chunk_done(struct ganger_map *map)
 
 void map_stop(struct ganger_map *map, int code, const char *text)
 {
-    struct map_item item = { code, NULL, 0, NULL };
+    struct map_item item = { .code = code };
 
     if (map->fed)
         return;
@@ -111,7 +111,8 @@ static void map_free_memory(struct ganger_map *map)
 {
     while (map->first != NULL)
         chunk_free(map->first);
-    call_free(map->template);
+    call_head_unref(map->head);
+    out_done(&map->build);
     free(map->results);
     free(map->failed_at);
     free(map->first_error);
@@ -198,8 +199,8 @@ static int map_ask(struct ganger_map *map)
     struct msg_request m = { .verb = VERB_POOLS };
     int rc;
 
-    m.name.data = (const uint8_t *)map->template->pool;
-    m.name.len = strlen(map->template->pool);
+    m.name.data = (const uint8_t *)map->head->pool;
+    m.name.len = map->head->pool_bytes;
     rc = request_send(map->g, &m, &map->asking);
     if (rc < 0)
         return rc;
@@ -226,9 +227,9 @@ static int spec_check(struct ganger *g, const struct ganger_map_spec *spec)
     return 0;
 }
 
-/* Pool, function and options of SPEC as a call without payload. */
-static int spec_template(
-    struct ganger *g, const struct ganger_map_spec *spec, struct slot_call **ret_call)
+/* Pool, function and options of SPEC. */
+static int spec_head(struct ganger *g, const struct ganger_map_spec *spec,
+    struct call_head **ret_head, uint32_t *ret_flags)
 {
     struct msg_submit *m = &g->scratch;
     int64_t pool = name_check(g, "pool", spec->pool, false);
@@ -242,8 +243,9 @@ static int spec_template(
     rc = options_convert(g, spec->options, &m->options, &m->flags);
     if (rc < 0)
         return rc;
-    *ret_call = call_copy(m);
-    return *ret_call == NULL ? fail_plain(g, GANGER_ENOMEM) : 0;
+    *ret_flags = m->flags;
+    *ret_head = call_head_new(m);
+    return *ret_head == NULL ? fail_plain(g, GANGER_ENOMEM) : 0;
 }
 
 static struct ganger_map *map_new(struct ganger *g, const struct ganger_map_spec *spec)
@@ -274,22 +276,24 @@ static struct ganger_map *map_new(struct ganger *g, const struct ganger_map_spec
 int ganger_map_start(
     struct ganger *g, const struct ganger_map_spec *spec, struct ganger_map **ret_map)
 {
-    struct slot_call *template;
+    struct call_head *head;
+    uint32_t flags = 0;
     struct ganger_map *map;
     int rc = handle_check(g);
 
     if (rc == 0)
         rc = g->state == LINK_DEAD ? fail_plain(g, g->dead_code) : spec_check(g, spec);
     if (rc == 0)
-        rc = spec_template(g, spec, &template);
+        rc = spec_head(g, spec, &head, &flags);
     if (rc < 0)
         return rc;
     map = map_new(g, spec);
     if (map == NULL) {
-        call_free(template);
+        call_head_unref(head);
         return fail_plain(g, GANGER_ENOMEM);
     }
-    map->template = template;
+    map->head = head;
+    map->call_flags = flags;
     if (map->chunk == 0) {
         rc = map_ask(map);
         if (rc < 0) {

@@ -15,6 +15,7 @@
 #define MAP_CHUNK_MAX  (1024 * 1024)
 #define MAP_HELD_BYTES (64u * 1024 * 1024) /* payloads in flight and outcomes not yet read */
 #define MAP_NO_INDEX   SIZE_MAX
+#define MAP_SMALL      24u /* bytes of an outcome kept in the chunk itself */
 
 enum map_phase {
     MAP_ASKING, /* for the number of processes */
@@ -23,11 +24,12 @@ enum map_phase {
     MAP_READY
 };
 
+/* All zero: it has not ended. */
 struct map_item {
-    int code;
     const uint8_t *data; /* result or detail, in the outcome of its chunk */
-    size_t len;
     const struct map_chunk *chunk;
+    uint32_t len;
+    int code;
 };
 
 struct map_chunk {
@@ -44,8 +46,9 @@ struct map_chunk {
     int code; /* of the task; its items' codes are in the outcome */
     enum ganger_end end;
     uint32_t attempts;
-    char *text; /* NULL: the detail's */
-    uint8_t *outcome;
+    char *text;       /* NULL: the detail's */
+    uint8_t *outcome; /* SMALL, or malloc'd */
+    uint8_t small[MAP_SMALL];
     size_t outcome_len;
     uint32_t read; /* ITERATE: items given */
     struct cursor at;
@@ -56,13 +59,15 @@ struct ganger_map {
     struct ganger *g;
     enum map_phase phase;
     uint32_t flags, window;
-    size_t chunk;               /* items in a task; 0 = not decided */
-    struct slot_call *template; /* pool, function, options, flags; no payload */
+    size_t chunk;           /* items in a task; 0 = not decided */
+    struct call_head *head; /* pool, function, options */
+    uint32_t call_flags;
     bool quiet;
     const struct ganger_bytes *items;
     size_t count; /* items of the array */
     ganger_source_fn source;
     void *source_user;
+    struct out build;          /* the items of SOURCE that make the next chunk */
     struct ganger_bytes spare; /* an item that did not fit into the last chunk */
     bool has_spare;
     bool fed; /* no more input */

@@ -15,12 +15,15 @@ int results_reserve(struct ganger_map *map, size_t count)
         cap *= 2;
     if (map->source == NULL)
         cap = map->count;
-    results = realloc(map->results, cap * sizeof *results);
+    /* All at once it is memory that is zero as it comes. */
+    if (map->results == NULL)
+        results = calloc(cap, sizeof *results);
+    else
+        results = realloc(map->results, cap * sizeof *results);
     if (results == NULL)
         return GANGER_ENOMEM;
-    /* Code 1 is no error code: not ended. */
-    for (size_t i = map->results_cap; i < cap; i++)
-        results[i] = (struct map_item){ 1, NULL, 0, NULL };
+    if (map->results != NULL)
+        memset(results + map->results_cap, 0, (cap - map->results_cap) * sizeof *results);
     map->results = results;
     map->results_cap = cap;
     return 0;
@@ -101,15 +104,37 @@ void item_ended(struct ganger_map *map, size_t index, const struct map_item *ite
     map_first_error(map, item, NULL);
 }
 
+/* Take [0, value], the usual outcome of an item. False: it is another one. */
+static inline bool item_short(struct map_chunk *chunk, struct map_item *item)
+{
+    const uint8_t *p = chunk->at.at;
+    struct slice value;
+
+    if (chunk->at.end - p < 3 || p[0] != 0x92 || p[1] != 0)
+        return false;
+    chunk->at.at = p + 2;
+    value = read_raw(&chunk->at);
+    if (chunk->at.error != 0) {
+        chunk->at.at = p;
+        chunk->at.error = 0;
+        return false;
+    }
+    item->data = value.data;
+    item->len = (uint32_t)value.len;
+    return true;
+}
+
 struct map_item chunk_next_item(struct map_chunk *chunk)
 {
-    struct map_item item = { chunk->code, chunk->outcome, chunk->outcome_len, chunk };
+    struct map_item item = { chunk->outcome, chunk, (uint32_t)chunk->outcome_len, chunk->code };
     struct slice value;
     uint32_t fields;
     int64_t code;
 
     /* The task's own error is that of each of its items. */
     if (chunk->plain || chunk->code != 0)
+        return item;
+    if (item_short(chunk, &item))
         return item;
     fields = read_array(&chunk->at, UINT32_MAX);
     code = read_int(&chunk->at);
@@ -118,13 +143,13 @@ struct map_item chunk_next_item(struct map_chunk *chunk)
         read_skip(&chunk->at);
     item.code = (int)code;
     item.data = value.data;
-    item.len = value.len;
+    item.len = (uint32_t)value.len;
     if (fields >= 2 && chunk->at.error == 0 && code <= 0 && code >= -(int64_t)GANGER_CODE_MAX)
         return item;
     /* A worker of the user's own may answer anything; its next items are no better. */
     chunk->at.error = GANGER_EPROTO;
     chunk->at.at = chunk->at.end;
-    return (struct map_item){ GANGER_EPROTO, NULL, 0, chunk };
+    return (struct map_item){ NULL, chunk, 0, GANGER_EPROTO };
 }
 
 void chunk_taken_apart(struct map_chunk *chunk)

@@ -102,6 +102,12 @@ size_t ganger_map_chunk(const struct ganger_map *map)
     return map->source == NULL && map->count == 0 ? 0 : map->chunk;
 }
 
+/* Only an item that was not begun has no chunk, and that one has an error. */
+static bool item_has_ended(const struct map_item *item)
+{
+    return item->chunk != NULL || item->code != 0;
+}
+
 /* The item INDEX, if it has ended. */
 static int item_at(const struct ganger_map *map, size_t index, const struct map_item **ret_item)
 {
@@ -109,7 +115,7 @@ static int item_at(const struct ganger_map *map, size_t index, const struct map_
         return fail(map->g, GANGER_ESTATE, "the items of this map are taken one by one");
     if (index >= (map->source == NULL ? map->count : map->taken))
         return fail(map->g, GANGER_ERANGE, "the map has no item %zu", index);
-    if (index >= map->results_cap || map->results[index].code > 0)
+    if (index >= map->results_cap || !item_has_ended(&map->results[index]))
         return fail(map->g, GANGER_ESTATE, "item %zu has not ended", index);
     *ret_item = &map->results[index];
     return 0;
@@ -155,7 +161,7 @@ int ganger_map_failed(const struct ganger_map *map, size_t nth, size_t *ret_inde
 
 int ganger_map_first_error(struct ganger_map *map, struct ganger_failure *ret_error)
 {
-    struct map_item none = { map->code, NULL, 0, NULL };
+    struct map_item none = { .code = map->code };
     const struct ganger_failure *failure = NULL;
 
     if (map->has_first && map->first_error != NULL)

@@ -2,6 +2,8 @@
 #include "acting.h"
 #include "handle.h"
 
+#include <string.h>
+
 size_t output_bytes(const struct ganger *g)
 {
     return g->out.len - g->written + g->held_bytes;
@@ -57,7 +59,7 @@ int output_renew_act(struct ganger *g)
     return acting_fence() == 0 ? 0 : output_act(g);
 }
 
-int output_submit(struct ganger *g, const struct msg_submit *m)
+int output_place(struct ganger *g, const struct msg_submit *m, uint8_t **ret_place)
 {
     size_t len;
 
@@ -74,10 +76,20 @@ int output_submit(struct ganger *g, const struct msg_submit *m)
         g->batch_open = true;
     }
     len = g->out.len;
-    msg_add_submit(&g->batch, &g->out, m);
-    if (g->out.failed != 0)
+    *ret_place = msg_place_submit(&g->batch, &g->out, m);
+    if (*ret_place == NULL)
         return output_failed(g, len);
     return 0;
+}
+
+int output_submit(struct ganger *g, const struct msg_submit *m)
+{
+    uint8_t *place;
+    int rc = output_place(g, m, &place);
+
+    if (rc == 0)
+        memcpy(place, m->payload.data, m->payload.len);
+    return rc;
 }
 
 int output_request(struct ganger *g, const struct msg_request *m)

@@ -51,7 +51,7 @@ static int room_ask(struct ganger *g, struct room *room)
     for (; req != 0 && m.number < max; m.number++) {
         const struct ganger_future *f = slot_find(g, req);
 
-        m.number2 += f->extra->call->payload_bytes;
+        m.number2 += f->call->payload_bytes;
         req = f->next;
     }
     m.name = (struct slice){ (const uint8_t *)room->pool, strlen(room->pool) };
@@ -67,14 +67,14 @@ static int room_ask(struct ganger *g, struct room *room)
 int room_hold(struct ganger_future *f)
 {
     struct ganger *g = f->g;
-    struct room *room = room_get(g, f->extra->call->pool);
+    struct room *room = room_get(g, f->call->head->pool);
     int rc = 0;
 
     if (room == NULL)
         return fail_plain(g, GANGER_ENOMEM);
     list_add(g, &room->waiting, f);
     f->phase = PHASE_HELD;
-    g->held_bytes += f->extra->call->payload_bytes;
+    g->held_bytes += f->call->payload_bytes;
     if (room->asked == 0)
         rc = room_ask(g, room);
     if (rc < 0) {
@@ -87,10 +87,10 @@ int room_hold(struct ganger_future *f)
 void room_drop(struct ganger_future *f)
 {
     struct ganger *g = f->g;
-    struct room *room = room_get(g, f->extra->call->pool);
+    struct room *room = room_get(g, f->call->head->pool);
 
     list_remove(g, &room->waiting, f);
-    g->held_bytes -= f->extra->call->payload_bytes;
+    g->held_bytes -= f->call->payload_bytes;
 }
 
 /* Submit the first COUNT tasks again. */
@@ -102,7 +102,7 @@ static void room_submit(struct ganger *g, struct room *room, uint32_t count)
 
         room_drop(f);
         f->phase = PHASE_SENT;
-        call_fill(f->extra->call, &g->scratch);
+        call_fill(f->call, &g->scratch);
         g->scratch.req = f->req;
         rc = output_submit(g, &g->scratch);
         if (rc < 0)

@@ -68,6 +68,7 @@ struct ganger_future *slot_new(struct ganger *g, enum slot_kind kind)
     f->hook = NULL;
     f->hook_arg = NULL;
     f->user = NULL;
+    f->call = NULL;
     f->next = f->prev = 0;
     f->attempts = 0;
     f->code = 0;
@@ -85,7 +86,6 @@ static void extra_free(struct slot_extra *extra)
 {
     if (extra == NULL)
         return;
-    call_free(extra->call);
     free(extra->text);
     free(extra->box);
     free(extra->progress_text);
@@ -114,6 +114,8 @@ void slot_free(struct ganger_future *f)
     if (f->flags & SLOT_LISTED)
         list_remove(g, &g->ready, f);
     slot_forget_data(f);
+    call_free(f->call);
+    f->call = NULL;
     extra_free(f->extra);
     f->extra = NULL;
     f->kind = SLOT_FREE;
@@ -290,6 +292,7 @@ void slots_done(struct ganger *g)
         if (f->kind == SLOT_FREE)
             continue;
         slot_forget_data(f);
+        call_free(f->call);
         extra_free(f->extra);
     }
     for (uint32_t i = 0; i < g->page_count; i++)

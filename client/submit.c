@@ -22,11 +22,7 @@ int submit_slot(struct ganger_future *f, struct msg_submit *m, struct slot_call 
 
     m->req = f->req;
     if (call != NULL) {
-        if (slot_extra(f) == NULL) {
-            call_free(call);
-            return fail_plain(g, GANGER_ENOMEM);
-        }
-        f->extra->call = call;
+        f->call = call;
         f->flags |= SLOT_WAIT_ROOM;
         if (room_busy(g, m->pool))
             return room_hold(f);
@@ -88,17 +84,13 @@ static int call_convert(struct ganger *g, const struct ganger_call *call, struct
 /* A copy of M to be submitted again if the pool is full. */
 static int call_keep(struct ganger *g, const struct msg_submit *m, struct slot_call **ret_call)
 {
-    struct slot_call *call = call_copy(m);
-    uint8_t *payload = malloc(m->payload.len);
+    struct call_head *head = call_head_new(m);
+    struct slot_call *call = head == NULL ? NULL : call_new(head, m->flags, m->payload.len);
 
-    if (call == NULL || payload == NULL) {
-        call_free(call);
-        free(payload);
+    call_head_unref(head);
+    if (call == NULL)
         return fail_plain(g, GANGER_ENOMEM);
-    }
-    memcpy(payload, m->payload.data, m->payload.len);
-    call->payload = payload;
-    call->payload_bytes = m->payload.len;
+    memcpy(call->payload, m->payload.data, m->payload.len);
     *ret_call = call;
     return 0;
 }

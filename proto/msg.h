@@ -296,6 +296,11 @@ struct batch {
 void batch_begin(struct batch *b, struct out *o, enum msg_type type);
 void batch_end(struct batch *b, struct out *o);
 void msg_add_submit(struct batch *b, struct out *o, const struct msg_submit *m);
+/*
+ * As msg_add_submit(), but only the length of the payload is read: returns the place where its
+ * bytes must be put before the next call, or NULL when the buffer failed.
+ */
+uint8_t *msg_place_submit(struct batch *b, struct out *o, const struct msg_submit *m);
 void msg_add_accepted(struct batch *b, struct out *o, const struct msg_accepted *m);
 void msg_add_end(struct batch *b, struct out *o, const struct msg_end *m);
 void msg_add_hand(struct batch *b, struct out *o, const struct msg_hand *m);

@@ -17,7 +17,7 @@
 /* What the rest of a reply can take beside its value. */
 #define REPLY_VALUE_MAX (GANGER_FRAME_MAX - GANGER_TEXT_MAX - 64)
 
-void msg_add_submit(struct batch *b, struct out *o, const struct msg_submit *m)
+uint8_t *msg_place_submit(struct batch *b, struct out *o, const struct msg_submit *m)
 {
     size_t bytes = 1 + 2 * PUT_UINT_MAX + 3 * PUT_HEAD_MAX + 1 + m->pool.len + m->function.len +
                    m->payload.len + PUT_SLACK;
@@ -27,15 +27,24 @@ void msg_add_submit(struct batch *b, struct out *o, const struct msg_submit *m)
         bytes += options_bound(&m->options);
     p = batch_room(b, o, bytes);
     if (WIRE_UNLIKELY(p == NULL))
-        return;
+        return NULL;
     p = put_byte(p, 0x90 | SUBMIT_FIELDS);
     p = put_uint(p, m->req);
     p = put_uint(p, m->flags);
     p = put_str(p, m->pool.data, m->pool.len);
     p = WIRE_LIKELY(m->options.given == 0) ? put_byte(p, 0x80) : options_put(p, &m->options);
     p = put_str(p, m->function.data, m->function.len);
-    p = put_bin(p, m->payload.data, m->payload.len);
-    batch_added(b, o, p);
+    p = put_bin_head(p, m->payload.len);
+    batch_added(b, o, p + m->payload.len);
+    return p;
+}
+
+void msg_add_submit(struct batch *b, struct out *o, const struct msg_submit *m)
+{
+    uint8_t *p = msg_place_submit(b, o, m);
+
+    if (WIRE_LIKELY(p != NULL))
+        (void)put_bytes(p, m->payload.data, m->payload.len);
 }
 
 static void take_options(struct cursor *c, struct task_options *ret)

@@ -98,16 +98,16 @@ static inline uint8_t *put_str(uint8_t *p, const void *data, size_t len)
     return put_bytes(p, data, len);
 }
 
+static inline uint8_t *put_bin_head(uint8_t *p, size_t len)
+{
+    if (WIRE_LIKELY(len <= UINT8_MAX))
+        return put_byte(put_byte(p, 0xc4), (unsigned)len);
+    return len <= UINT16_MAX ? put_be16(p, 0xc5, (uint32_t)len) : put_be32(p, 0xc6, (uint32_t)len);
+}
+
 static inline uint8_t *put_bin(uint8_t *p, const void *data, size_t len)
 {
-    if (WIRE_LIKELY(len <= UINT8_MAX)) {
-        p = put_byte(put_byte(p, 0xc4), (unsigned)len);
-    } else if (len <= UINT16_MAX) {
-        p = put_be16(p, 0xc5, (uint32_t)len);
-    } else {
-        p = put_be32(p, 0xc6, (uint32_t)len);
-    }
-    return put_bytes(p, data, len);
+    return put_bytes(put_bin_head(p, len), data, len);
 }
 
 static inline uint8_t *put_array(uint8_t *p, uint32_t items)
