@@ -75,14 +75,17 @@ static void run_payload(struct child *c, struct function_entry *f, struct slice 
 /* Add [code, value or detail] of one item of a chunk to the outcome in SCRATCH. */
 static void chunk_add(struct child *c)
 {
+    static const uint8_t done[] = { 0x92, 0x00 };
     struct slice value = task_value(&c->task);
 
+    if (c->task.code == 0) {
+        write_raw(&c->scratch, done, sizeof done);
+        write_raw(&c->scratch, value.data, value.len);
+        return;
+    }
     write_array(&c->scratch, 2);
     write_int(&c->scratch, c->task.code);
-    if (c->task.code == 0)
-        write_raw(&c->scratch, value.data, value.len);
-    else
-        task_write_detail(&c->task, &c->scratch);
+    task_write_detail(&c->task, &c->scratch);
 }
 
 /* Run each item of PAYLOAD, an array; leaves the outcome in SCRATCH or a failure in the task. */
