@@ -186,6 +186,15 @@ static void calm_operator(struct sim *s)
     }
 }
 
+static bool has_to_do(const struct sim *s, const struct proc *p)
+{
+    if (p->command_count > 0)
+        return true;
+    if (p->running != 0)
+        return !nested_waits(s, p); /* what is behind it waits too */
+    return p->next < p->given;
+}
+
 /* All do what they have to do; true when somebody had something. */
 static bool calm_round(struct sim *s)
 {
@@ -203,9 +212,7 @@ static bool calm_round(struct sim *s)
 
         if (!p->used || p->old)
             continue;
-        busy |= p->alive && !p->kill_asked &&
-                ((p->running != 0 && !nested_waits(s, p)) || p->next < p->given ||
-                    p->command_count > 0);
+        busy |= p->alive && !p->kill_asked && has_to_do(s, p);
         for (uint32_t n = 0; n < 4; n++)
             proc_do(s, p);
         link_deliver(s, p, UINT32_MAX);
@@ -243,6 +250,9 @@ static void calm_rounds(struct sim *s, bool (*done)(const struct sim *s))
             if (s->pools[i].broken)
                 (void)sim_step_simple(s, EVENT_POOL_RESUME, i, 0);
         }
+        sim_turn(s);
+        if (s->effect_count > 0) /* what was resumed has work, and no deadline */
+            continue;
         deadline = core_deadline(s->core);
         if (s->grace && deadline >= s->grace_end)
             procs_old_gone(s);
