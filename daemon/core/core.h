@@ -33,13 +33,13 @@ struct core;
 #define CORE_HAND_STALL_US 2000u
 /* A pool hands ahead what its measured run time lets it do in this time. */
 #define CORE_HAND_AHEAD_US 1000u
-/* Waking a sleeping child costs about this much; one that works gets as much before another. */
-#define CORE_HAND_WAKE_US 50u
 /* An attempt whose end cannot be learned within this time ends as GANGER_ELOST. */
 #define CORE_END_WAIT_US 5000000u
 /* The oldest blocked task reserves its semaphores after so many overtakings or so long. */
 #define CORE_RESERVE_OVERTAKEN 64u
 #define CORE_RESERVE_US        1000000u
+/* A reservation that lacks nothing but a child keeps others back for so long at a time. */
+#define CORE_RESERVE_BUSY_US 100000u
 
 struct core_config {
     uint32_t epoch;               /* 1..GANGER_EPOCH_MAX */

@@ -1,25 +1,12 @@
 #include "core/internal.h"
 
-/* How many tasks a child does in the time that it takes to wake another one. */
-static uint32_t wake_worth(const struct pool *p)
-{
-    uint64_t worth = p->run_avg_ns == 0 ? 0 : CORE_HAND_WAKE_US * UINT64_C(1000) / p->run_avg_ns;
-
-    return worth < GANGER_HAND_MAX ? (uint32_t)worth : GANGER_HAND_MAX;
-}
-
-/*
- * A share of what is ready for each child, so that one does not take all while others idle; but not
- * less than is worth waking it.
- */
-static uint32_t share_of(const struct pool *p, uint32_t worth)
+/* A share of what is ready for each child, so that one does not take all while others idle. */
+static uint32_t share_of(const struct pool *p)
 {
     uint32_t depth = pool_depth(p);
     uint64_t ready = p->count[TASK_READY] + p->count[TASK_HANDED] + p->count[TASK_RUNNING];
     uint64_t share = (ready + p->ready - 1) / p->ready;
 
-    if (share < worth)
-        share = worth;
     return share < 1 ? 1 : share < depth ? (uint32_t)share : depth;
 }
 
@@ -28,33 +15,20 @@ static uint32_t in_hand(const struct core *c, uint32_t child)
     return child_at(c, child)->handed - child_at(c, child)->done;
 }
 
-/* A child that is at work and has no more than MOST in its hand. */
-static uint32_t child_at_work(const struct core *c, const struct pool *p, uint32_t most)
+/* The child that takes the next task: an idle one, else one whose hand is at most half full. */
+static uint32_t child_for(const struct core *c, const struct pool *p, uint32_t share)
 {
-    uint32_t child = p->partial;
+    uint32_t child = p->idle;
 
-    for (; child != 0; child = child_at(c, child)->next) {
+    if (child != 0 || share < 2)
+        return child;
+    for (child = p->partial; child != 0; child = child_at(c, child)->next) {
         /* What came behind a task that runs long would be taken back at once. */
-        if (in_hand(c, child) <= most && c->now < child_at(c, child)->last_us + CORE_HAND_STALL_US)
+        if (in_hand(c, child) <= share / 2 &&
+            c->now < child_at(c, child)->last_us + CORE_HAND_STALL_US)
             return child;
     }
     return 0;
-}
-
-/*
- * The child that takes the next task: one that is awake and soon done, if waking another takes
- * longer; else an idle one, else one whose hand is at most half full.
- */
-static uint32_t child_for(
-    const struct core *c, const struct pool *p, uint32_t share, uint32_t worth)
-{
-    uint32_t child = worth < 2 ? 0 : child_at_work(c, p, worth / 2);
-
-    if (child == 0)
-        child = p->idle;
-    if (child != 0 || share < 2)
-        return child;
-    return child_at_work(c, p, share / 2);
 }
 
 static uint32_t hands_left(const struct pool *p, const struct child *k)
@@ -108,11 +82,9 @@ static void pool_dispatch(struct core *c, struct pool *p)
     }
     /* The last child may be spent on the way: then nobody is ready any more. */
     while (pool_runnable(c, p) && lane_best(c, p) != 0 && !effects_crowded(c)) {
-        /* A task that has needs goes to an empty hand only. */
-        bool needs = task_has_needs(c, task_at(c, lane_best(c, p)));
-        uint32_t worth = needs ? 0 : wake_worth(p), share = share_of(p, worth);
+        uint32_t share = share_of(p);
 
-        child = child_for(c, p, share, worth);
+        child = child_for(c, p, share);
         if (child == 0 || !fill(c, p, child, share))
             return;
     }
