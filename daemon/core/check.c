@@ -161,8 +161,14 @@ static void check_sem(const struct core *c, uint32_t sem)
 
         GANGER_ASSERT(state == TASK_BLOCKED || state == TASK_READY);
     }
+    if (s->lapsed != 0) {
+        uint8_t state = task_at(c, s->lapsed)->state;
+
+        GANGER_ASSERT(state == TASK_BLOCKED || state == TASK_READY);
+    }
     if (s->head != 0)
-        GANGER_ASSERT(s->heap_pos != 0);
+        GANGER_ASSERT(s->heap_pos != 0 && heap_when(&c->heap, s->heap_pos) <= s->look_us);
+    GANGER_ASSERT(s->lapse_us == 0 || s->reserved != 0 || s->lapsed != 0);
 }
 
 /* Who acts is in the list of those that do. */

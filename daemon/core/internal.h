@@ -147,6 +147,7 @@ struct pool {
     bool passed_over;            /* somebody of it was not woken, for want of a child */
     uint64_t done_total, failed_total, deaths;
     uint64_t run_avg_ns; /* measured time a task */
+    uint64_t rest_until; /* none of it reserves before, unless a child is idle */
     uint32_t room_head;  /* waiters for room */
     uint32_t dirty_next;
 };
@@ -158,6 +159,9 @@ struct sem {
     uint32_t least;               /* lower bound of what a waiting one wants */
     uint32_t overtaken;
     uint32_t reserved; /* task slot */
+    uint32_t lapsed;   /* the oldest that reserved it and found no child; task slot */
+    uint64_t lapse_us; /* when it lapses for want of a child, or who lapsed comes back; 0: never */
+    uint64_t look_us;  /* when to look who waits */
     uint32_t heap_pos;
     bool dirty, passed_over; /* is on the list of that name */
     uint32_t dirty_next, passed_over_next;

@@ -31,6 +31,20 @@ static bool is_able(const struct core *c, uint32_t slot)
     return pool_runnable(c, pool_of(c, t));
 }
 
+/* Are all permits there that T needs, so that it lacks nothing but a child? */
+static bool permits_there(const struct core *c, const struct task *t)
+{
+    const struct policy *y = policy_of(c, t);
+
+    for (unsigned i = 0; i < y->need_count; i++) {
+        const struct sem *s = sem_at(c, y->needs[i].sem);
+
+        if (s->held + y->needs[i].permits > s->limit)
+            return false;
+    }
+    return true;
+}
+
 /* A reservation counts only while its task could start if it had the permits. */
 static bool reservation_counts(const struct core *c, const struct sem *s)
 {
@@ -81,6 +95,18 @@ static uint32_t permits_wanted(const struct core *c, const struct task *t, uint3
     return 0;
 }
 
+/* When sem_deadline() is to come: never while nobody waits. */
+static void deadline_set(struct core *c, uint32_t sem)
+{
+    const struct sem *s = sem_at(c, sem);
+    uint64_t when = s->look_us;
+
+    if (s->lapse_us != 0 && s->lapse_us < when)
+        when = s->lapse_us;
+    if (s->head != 0 || s->heap_pos != 0)
+        heap_set(&c->heap, DUE_SEM, sem, s->head == 0 ? CORE_NEVER : when);
+}
+
 static void head_changed(struct core *c, uint32_t sem)
 {
     struct sem *s = sem_at(c, sem);
@@ -89,8 +115,19 @@ static void head_changed(struct core *c, uint32_t sem)
         s->overtaken = 0;
         s->least = UINT32_MAX;
     }
-    if (s->head != 0 || s->heap_pos != 0)
-        heap_set(&c->heap, DUE_SEM, sem, s->head == 0 ? CORE_NEVER : c->now + CORE_RESERVE_US);
+    s->look_us = c->now + CORE_RESERVE_US;
+    deadline_set(c, sem);
+}
+
+/* Does the reservation of SEM keep others back for want of a child? Then not for long. */
+static void lapse_begin(struct core *c, uint32_t sem)
+{
+    struct sem *s = sem_at(c, sem);
+
+    if (s->reserved == 0 || s->lapse_us != 0 || !permits_there(c, task_at(c, s->reserved)))
+        return;
+    s->lapse_us = c->now + CORE_RESERVE_BUSY_US;
+    deadline_set(c, sem);
 }
 
 /*
@@ -142,6 +179,7 @@ static void park(struct core *c, uint32_t slot, uint32_t sem)
         s->least = wanted;
     if (s->head == slot)
         head_changed(c, sem);
+    lapse_begin(c, sem);
 }
 
 void sem_unpark(struct core *c, uint32_t slot)
@@ -166,24 +204,39 @@ void sem_unpark(struct core *c, uint32_t slot)
         head_changed(c, sem);
 }
 
-/* The oldest task at S that permits alone could help. */
+/* Could it start if nobody held anything, and may its pool reserve? See lapse(). */
+static bool may_reserve(const struct core *c, uint32_t slot)
+{
+    const struct pool *p = pool_of(c, task_at(c, slot));
+
+    return is_able(c, slot) && (p->idle != 0 || c->now >= p->rest_until);
+}
+
+/* The oldest task at S that permits alone could help, or that found no child before. */
 static uint32_t oldest_able(const struct core *c, const struct sem *s)
 {
-    uint32_t slot = s->head;
+    uint32_t slot = s->head, lapsed = s->lapsed;
 
-    for (unsigned i = 0; i < RESERVE_WALK && slot != 0; i++) {
-        if (is_able(c, slot))
-            return slot;
+    for (unsigned i = 0; i < RESERVE_WALK && slot != 0 && !may_reserve(c, slot); i++)
         slot = task_at(c, slot)->next;
-    }
-    return 0;
+    if (slot != 0 && !may_reserve(c, slot))
+        slot = 0;
+    if (lapsed == 0 || !may_reserve(c, lapsed))
+        return slot;
+    return slot == 0 || task_at(c, lapsed)->id < task_at(c, slot)->id ? lapsed : slot;
 }
 
 static void set_reserved(struct core *c, struct sem *s, uint32_t slot)
 {
+    if (s->reserved == slot)
+        return;
     c->reservations -= s->reserved != 0;
     c->reservations += slot != 0;
     s->reserved = slot;
+    s->lapse_us = 0;
+    if (slot == 0 && s->lapsed != 0)
+        s->lapse_us = pool_of(c, task_at(c, s->lapsed))->rest_until;
+    deadline_set(c, (uint32_t)(s - c->sems));
 }
 
 /* The oldest blocked task at SEM claims all that it needs: no younger taker passes it there. */
@@ -201,6 +254,7 @@ static void reserve(struct core *c, uint32_t sem)
         if (!reservation_counts(c, s) || task_at(c, s->reserved)->id > task_at(c, slot)->id)
             set_reserved(c, s, slot);
         s->overtaken = 0;
+        lapse_begin(c, y->needs[i].sem);
     }
 }
 
@@ -209,11 +263,92 @@ void sem_forget_reserve(struct core *c, uint32_t slot)
     const struct policy *y = policy_of(c, task_at(c, slot));
 
     for (unsigned i = 0; i < y->need_count; i++) {
-        if (sem_at(c, y->needs[i].sem)->reserved == slot) {
-            set_reserved(c, sem_at(c, y->needs[i].sem), 0);
+        struct sem *s = sem_at(c, y->needs[i].sem);
+
+        if (s->lapsed == slot) {
+            s->lapsed = 0;
+            s->lapse_us = s->reserved == 0 ? 0 : s->lapse_us;
+        }
+        if (s->reserved == slot) {
+            set_reserved(c, s, 0);
             sem_dirty(c, y->needs[i].sem);
         }
     }
+}
+
+/*
+ * How long a pool whose reservation lapsed reserves nothing: about ten times as long as it kept
+ * others back, times the pools that it takes turns with, so that a semaphore is idle for about a
+ * tenth of the time. By chance longer or shorter, so that no rhythm of the pool misses its turns.
+ */
+static uint64_t rest_time(struct core *c)
+{
+    uint64_t pools = 1;
+
+    for (uint32_t i = 0; i < c->pool_count; i++)
+        pools += c->pools[i]->rest_until > c->now;
+    return pools * (CORE_RESERVE_US / 2 + core_random(c) % CORE_RESERVE_US);
+}
+
+/*
+ * A reservation keeps others back without limit while its task lacks permits. Once all of them are
+ * there it does so for CORE_RESERVE_BUSY_US only: a task that finds no child by then lets the
+ * others pass, and its pool rests, unless a child of it is idle. Then the same task reserves again,
+ * so that it does not wait for ever for the moment when a child and the permits happen to be free
+ * together: it starts at the first child that comes free while it reserves.
+ */
+static void lapse(struct core *c, uint32_t slot)
+{
+    const struct task *t = task_at(c, slot);
+    const struct policy *y = policy_of(c, t);
+
+    pool_of(c, t)->rest_until = c->now + rest_time(c);
+    for (unsigned i = 0; i < y->need_count; i++) {
+        struct sem *s = sem_at(c, y->needs[i].sem);
+
+        if (s->reserved != slot)
+            continue;
+        if (s->lapsed == 0 || task_at(c, s->lapsed)->id > t->id)
+            s->lapsed = slot;
+        set_reserved(c, s, 0);
+        s->overtaken = 0;
+        sem_dirty(c, y->needs[i].sem);
+    }
+}
+
+/* Does it get a child in this turn, or is one idle that something else keeps from it? */
+static bool gets_child(const struct core *c, uint32_t slot)
+{
+    const struct pool *p = pool_of(c, task_at(c, slot));
+    uint32_t best = p->idle == 0 ? 0 : lane_best(c, p);
+
+    return p->idle != 0 && (best == 0 || best == slot);
+}
+
+/* Who lapsed has rested. */
+static void come_back(struct core *c, uint32_t sem)
+{
+    struct sem *s = sem_at(c, sem);
+
+    reserve(c, sem);
+    if (s->reserved == 0 && s->lapsed != 0)
+        s->lapse_us = c->now + CORE_RESERVE_US;
+}
+
+static void lapse_check(struct core *c, uint32_t sem)
+{
+    struct sem *s = sem_at(c, sem);
+    uint32_t slot = s->reserved;
+
+    s->lapse_us = 0;
+    if (slot == 0)
+        come_back(c, sem);
+    if (slot == 0 || !reservation_counts(c, s) || !permits_there(c, task_at(c, slot)))
+        return;
+    if (gets_child(c, slot))
+        lapse_begin(c, sem);
+    else
+        lapse(c, slot);
 }
 
 static void count_overtaking(struct core *c, const struct task *t, uint32_t sem)
@@ -308,6 +443,7 @@ static void wake(struct core *c, uint32_t sem)
     struct yielded last = { 0 };
     bool reserved;
 
+    lapse_begin(c, sem);
     for (uint32_t slot = s->head; slot != 0 && room >= s->least && room > 0; slot = next) {
         struct task *t = task_at(c, slot);
         struct pool *p = pool_of(c, t);
@@ -315,7 +451,7 @@ static void wake(struct core *c, uint32_t sem)
         uint32_t wanted, lacking;
 
         next = t->next;
-        if (!counts && p->woken > p->set.processes) {
+        if (!counts && p->woken > p->set.processes && slot != s->reserved) {
             pass_over(c, p, sem);
             continue;
         }
@@ -371,6 +507,12 @@ void sem_deadline(struct core *c, uint32_t sem)
 {
     struct sem *s = sem_at(c, sem);
 
+    if (s->lapse_us != 0 && s->lapse_us <= c->now)
+        lapse_check(c, sem);
+    if (s->look_us > c->now) {
+        deadline_set(c, sem);
+        return;
+    }
     head_changed(c, sem); /* again in a second, should its pool not be able to run now */
     if (s->head != 0)
         reserve(c, sem);

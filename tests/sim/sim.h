@@ -167,6 +167,8 @@ struct mtask {
     uint64_t oldest_us; /* since when it is the oldest blocked one around, SIM_NEVER: is not */
     uint32_t overtaken;
     uint64_t startable_us; /* since when nothing but a look lacks */
+    uint64_t kept_by;      /* who keeps it back by a reservation and lacks a child, 0: nobody */
+    uint64_t kept_us;      /* since when */
 };
 
 enum wait_kind { WAIT_END, WAIT_CANCEL, WAIT_ROOM, WAIT_ACCEPT };

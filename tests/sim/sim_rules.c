@@ -6,6 +6,8 @@
 #define OVERTAKEN_MOST (CORE_RESERVE_OVERTAKEN * 2)
 #define OLDEST_MOST_US (CORE_RESERVE_US * 2 + CORE_RESERVE_US / 2)
 #define TURN_MOST_US   (CORE_RESERVE_US / 2)
+/* Most of it until the next look, when the permits came while nobody looked. */
+#define KEPT_MOST_US (CORE_RESERVE_US + CORE_RESERVE_BUSY_US * 2 + TURN_MOST_US)
 
 static bool runnable(const struct sim *s, const struct mtask *t)
 {
@@ -175,6 +177,11 @@ static void reserve_check(struct sim *s)
 
         if (!t->used || t->spec.need_count == 0)
             continue;
+        /* Its pool had no child when the permits were there: it lets others pass for a while. */
+        if (s->core->pools[t->spec.pool]->rest_until > s->now) {
+            t->oldest_us = SIM_NEVER;
+            t->overtaken = 0;
+        }
         if (t->last == TASK_READY && t->oldest_us != SIM_NEVER) {
             t->oldest_us =
                 s->now; /* woken: what lacks now is a child; who passed it still counts */
@@ -214,6 +221,52 @@ static bool startable(struct sim *s, const struct mtask *t)
             return false;
     }
     return true;
+}
+
+/* Are its permits all there, and no child of its pool idle? */
+static bool lacks_child(const struct sim *s, const struct mtask *t)
+{
+    struct core_sem_info info;
+
+    for (unsigned i = 0; i < t->spec.need_count; i++) {
+        core_sem_info(s->core, t->spec.needs[i].sem, &info);
+        if (info.held + t->spec.needs[i].permits > info.limit)
+            return false;
+    }
+    return s->core->pools[t->spec.pool]->idle == 0;
+}
+
+/* The task whose reservation keeps T from starting though it lacks a child itself; 0 if none. */
+static uint64_t kept_by(struct sim *s, const struct mtask *t)
+{
+    struct core_sem_info info;
+    uint64_t by = 0;
+
+    if (!blocked(t) || !runnable(s, t) || s->core->pools[t->spec.pool]->idle == 0)
+        return 0;
+    for (unsigned i = 0; i < t->spec.need_count; i++) {
+        core_sem_info(s->core, t->spec.needs[i].sem, &info);
+        if (info.held + t->spec.needs[i].permits > info.limit)
+            return 0;
+        if (by == 0 && info.reserved_by != 0 && info.reserved_by < t->id &&
+            lacks_child(s, model_find(s, info.reserved_by)))
+            by = info.reserved_by;
+    }
+    return by;
+}
+
+/* A reservation that lacks only a child keeps nobody back for long. */
+static void kept_check(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->task_count; i++) {
+        struct mtask *t = &s->tasks[i];
+        uint64_t by = t->used && t->spec.need_count > 0 ? kept_by(s, t) : 0;
+
+        if (by == 0 || by != t->kept_by)
+            t->kept_us = s->now;
+        t->kept_by = by;
+        SIM_CHECK_TASK(s, t, by == 0 || s->now <= t->kept_us + KEPT_MOST_US);
+    }
 }
 
 static bool is_alone(const struct sim *s, const struct mtask *t)
@@ -307,6 +360,7 @@ static void late_turn(struct sim *s)
             s->tasks[i].oldest_us += late;
         if (s->tasks[i].startable_us != SIM_NEVER)
             s->tasks[i].startable_us += late;
+        s->tasks[i].kept_us += late;
     }
 }
 
@@ -318,6 +372,7 @@ void rules_turn(struct sim *s)
     order_check(s);
     reserve_check(s);
     startable_check(s);
+    kept_check(s);
     in_hand_check(s);
     due_check(s);
     idle_check(s);
