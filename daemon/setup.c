@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define SLOW_MS       10000u
+#define NOFILE_BASE   48u
 #define GRACE_POLL_MS 20u
 /* How long a result is kept that nobody waited for and that asked for no retention. */
 #define ORPHAN_RETENTION_MS (5u * 60 * 1000)
@@ -28,6 +29,23 @@ static void nofile_raise(struct gangerd *d)
     d->nofile = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* The loop, the journal, the listener and a few clients, beside a link of each agent and child. */
+static int nofile_check(const struct gangerd *d, char *err, size_t err_bytes)
+{
+    struct rlimit limit;
+    rlim_t need = NOFILE_BASE;
+
+    for (size_t i = 0; i < d->conf->pool_count; i++)
+        need += 1 + (rlim_t)d->conf->pools[i].processes;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
+        return 0;
+    (void)snprintf(err, err_bytes,
+        "the limit of %llu open files is too low: these pools need %llu; raise it (ulimit -n, "
+        "LimitNOFILE= of the unit)",
+        (unsigned long long)limit.rlim_cur, (unsigned long long)need);
+    return GANGER_ERANGE;
 }
 
 static bool worker_at(char *path, size_t bytes, const char *dir, const char *below)
@@ -262,6 +280,8 @@ int setup_open(struct gangerd *d, char *err, size_t err_bytes)
     int rc;
 
     nofile_raise(d);
+    if (nofile_check(d, err, err_bytes) < 0)
+        return EXIT_CONFIG;
     (void)signal(SIGPIPE, SIG_IGN);
     if (uv_loop_init(&d->loop) < 0) {
         (void)snprintf(err, err_bytes, "no event loop");

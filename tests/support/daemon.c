@@ -15,6 +15,7 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -31,7 +32,8 @@ struct daemon {
     pid_t pid; /* 0: not running */
     char *env[ENV_MAX];
     size_t env_count;
-    bool bare; /* it gets no standard descriptors */
+    bool bare;      /* it gets no standard descriptors */
+    unsigned files; /* bound of open files, 0: as we have */
 };
 
 int64_t test_now_ms(void)
@@ -131,6 +133,11 @@ void daemon_bare(struct daemon *d)
     d->bare = true;
 }
 
+void daemon_files(struct daemon *d, unsigned most)
+{
+    d->files = most;
+}
+
 struct daemon *daemon_new(const char *yaml)
 {
     struct daemon *d = calloc(1, sizeof *d);
@@ -226,6 +233,8 @@ static void run(const struct daemon *d, int log)
     (void)dup2(log, STDOUT_FILENO);
     for (int fd = d->bare ? 0 : 3; fd < 1024; fd++)
         (void)close(fd);
+    if (d->files != 0)
+        (void)setrlimit(RLIMIT_NOFILE, &(struct rlimit){ d->files, d->files });
     for (size_t i = 0; i < d->env_count; i++)
         (void)putenv(d->env[i]);
     (void)signal(SIGPIPE, SIG_DFL);

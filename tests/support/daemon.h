@@ -32,6 +32,8 @@ void daemon_yaml(struct daemon *d, const char *yaml);
 void daemon_env(struct daemon *d, const char *pair);
 /* From now on start it without standard input, output and error: then there is no log either. */
 void daemon_bare(struct daemon *d);
+/* From now on start it with no more than so many open files. */
+void daemon_files(struct daemon *d, unsigned most);
 /* daemon_new() and daemon_start(). */
 struct daemon *daemon_run(const char *yaml);
 

@@ -241,6 +241,16 @@ static bool descriptor_is_null(pid_t pid, int fd)
     return readlink(path, target, sizeof target - 1) > 0 && strcmp(target, "/dev/null") == 0;
 }
 
+static void test_start_with_too_few_open_files_is_refused(void **state)
+{
+    struct daemon *d = daemon_new(POOLS);
+
+    (void)state;
+    daemon_files(d, 24);
+    expect_refused(d, 1, (const char *const[]){ "open files", "24", "50", "ulimit -n", NULL });
+    daemon_free(d);
+}
+
 /* Else the journal or a socket would get what is written to standard error. */
 static void test_start_without_standard_descriptors_takes_none_of_their_numbers(void **state)
 {
@@ -276,6 +286,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_start_socket_with_an_open_mode_lets_others_in),
         cmocka_unit_test(test_start_nobody_listens_is_told_as_such),
         cmocka_unit_test(test_start_with_the_memory_journal_keeps_nothing),
+        cmocka_unit_test(test_start_with_too_few_open_files_is_refused),
         cmocka_unit_test(test_start_without_standard_descriptors_takes_none_of_their_numbers),
     };
 
