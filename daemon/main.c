@@ -5,10 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define MMAP_FROM_BYTES   (16 * 1024 * 1024)
+#define MEMORY_KEPT_BYTES (32 * 1024 * 1024)
 
 static void errors_print(struct conf_errors *errors)
 {
@@ -123,11 +127,23 @@ static void standard_open(void)
         (void)close(fd);
 }
 
+/*
+ * Large bodies come and go, one after the other. Memory that is given back to the system each time
+ * has to be faulted in anew, page by page, which costs more than all that is done with it; so
+ * this much is kept.
+ */
+static void memory_keep(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_FROM_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT_BYTES);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     char err[256] = "";
 
+    memory_keep();
     standard_open();
     if (options_parse(argc, argv, &options, err, sizeof err) < 0) {
         (void)fprintf(stderr, "gangerd: %s\nTry gangerd --help.\n", err);

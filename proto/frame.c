@@ -8,7 +8,7 @@
 
 #define OUT_FIRST_BYTES 4096u
 /* An emptied buffer that a burst has made larger than this is given back. */
-#define OUT_KEEP_BYTES (1024u * 1024)
+#define OUT_KEEP_BYTES (8u * 1024 * 1024)
 
 int64_t frame_next(const uint8_t *data, size_t data_bytes, size_t max_bytes,
     const uint8_t **ret_body, size_t *ret_body_bytes, size_t *ret_need)
@@ -48,17 +48,20 @@ static void out_compact(struct out *o)
 
 static uint8_t *out_grow(struct out *o, size_t bytes)
 {
-    size_t cap = o->cap == 0 ? OUT_FIRST_BYTES : o->cap;
+    size_t cap;
     uint8_t *data;
 
     if (o->sent != 0)
         out_compact(o);
+    cap = o->cap == 0 ? OUT_FIRST_BYTES : o->cap;
     if (bytes > SIZE_MAX / 4 || o->len > SIZE_MAX / 4) {
         o->failed = GANGER_ENOMEM;
         return NULL;
     }
     while (cap < o->len + bytes)
         cap *= 2;
+    if (cap == o->cap)
+        return o->data + o->len;
     data = realloc(o->data, cap);
     if (data == NULL) {
         o->failed = GANGER_ENOMEM;
