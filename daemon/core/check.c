@@ -136,7 +136,6 @@ static void check_sem(const struct core *c, uint32_t sem)
 {
     const struct sem *s = &c->sems[sem];
     uint64_t held = 0;
-    uint32_t waiting = 0, last = 0;
 
     for (uint32_t slot = 1; slot < c->tasks.used; slot++) {
         const struct task *t = task_known(c, slot);
@@ -149,13 +148,7 @@ static void check_sem(const struct core *c, uint32_t sem)
             held += y->needs[i].sem == sem ? y->needs[i].permits : 0;
     }
     GANGER_ASSERT(held == s->held);
-    for (uint32_t at = s->head; at != 0; at = task_at(c, at)->next) {
-        GANGER_ASSERT(task_at(c, at)->parked == sem + 1 && task_at(c, at)->prev == last);
-        GANGER_ASSERT(last == 0 || task_at(c, last)->id < task_at(c, at)->id);
-        last = at;
-        waiting++;
-    }
-    GANGER_ASSERT(waiting == s->waiting && last == s->tail);
+    GANGER_ASSERT(lines_check(c, sem) == s->waiting);
     if (s->reserved != 0) {
         uint8_t state = task_at(c, s->reserved)->state;
 

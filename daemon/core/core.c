@@ -95,6 +95,7 @@ struct core *core_new(const struct core_config *config)
     slab_init(&c->extras, sizeof(struct extra));
     slab_init(&c->policies, sizeof(struct policy));
     slab_init(&c->lanes, sizeof(struct lane));
+    slab_init(&c->lines, sizeof(struct line));
     slab_init(&c->children, sizeof(struct child));
     slab_init(&c->waiters, sizeof(struct waiter));
     if (effects_reserve(c) < 0 || objects_reserve(c, 1) < 0) {
@@ -144,6 +145,7 @@ void core_free(struct core *c)
     slab_done(&c->extras);
     slab_done(&c->policies);
     slab_done(&c->lanes);
+    slab_done(&c->lines);
     slab_done(&c->children);
     slab_done(&c->waiters);
     heap_done(&c->heap);

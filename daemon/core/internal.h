@@ -10,6 +10,7 @@
  *   hand.c      hands: give, take back, results, soft stop
  *   settle.c    how attempts and tasks end, retry, forget; the store's answers
  *   semaphore.c permits, blocked tasks, reservations
+ *   line.c      who waits at a semaphore, by pool
  *   yield.c     whom a reservation lets pass: the wait-for graph
  *   pick.c      the one place that takes a task to a child
  *   cancel.c    cancel of waiting and of running tasks
@@ -84,6 +85,7 @@ struct policy {
     uint16_t attempts_max;
     uint64_t limit_us, kill_grace_us, backoff_us, backoff_max_us, retention_us;
     struct core_need *needs; /* own allocation, NULL if none */
+    uint32_t *lines;         /* in which it waits, one for each need; in the same allocation */
 };
 
 struct lane {
@@ -152,11 +154,21 @@ struct pool {
     uint32_t dirty_next;
 };
 
+/* The blocked tasks of one pool at one semaphore, by id: those without a child are skipped at once.
+ */
+struct line {
+    uint32_t pool, next; /* next: of all lines of the semaphore */
+    uint32_t head, tail;
+    uint32_t waits_next, waits_prev; /* of the semaphore's lines in which somebody waits */
+    uint32_t at;                     /* who is looked at next, while they are woken */
+};
+
 struct sem {
     char *name;
     uint32_t limit, held;
-    uint32_t head, tail, waiting; /* blocked tasks by id */
-    uint32_t least;               /* lower bound of what a waiting one wants */
+    uint32_t lines, waits;  /* all; those in which somebody waits */
+    uint32_t head, waiting; /* the oldest blocked task; how many */
+    uint32_t least;         /* lower bound of what a waiting one wants */
     uint32_t overtaken;
     uint32_t reserved; /* task slot */
     uint32_t lapsed;   /* the oldest that reserved it and found no child; task slot */
@@ -203,7 +215,7 @@ struct core {
     uint64_t rng;
     uint64_t next_counter, next_fence;
     bool started, grace, drain;
-    struct slab tasks, extras, policies, lanes, children, waiters;
+    struct slab tasks, extras, policies, lanes, lines, children, waiters;
     struct id_index ids;
     uint32_t *policy_buckets; /* POLICY_BUCKETS heads */
     uint32_t policy_last;     /* of the submit before; it holds a reference */
@@ -407,6 +419,19 @@ int sem_set(struct core *c, const struct event *ev);
 void sem_deadline(struct core *c, uint32_t sem);
 uint32_t sem_lacking(
     const struct core *c, const struct task *t, bool *ret_reserved); /* + 1, 0: none */
+
+/* line.c */
+/* The line of POOL at SEM, made if there is none; 0: no memory. */
+uint32_t line_find(struct core *c, uint32_t sem, uint32_t pool);
+uint32_t line_of(const struct core *c, const struct task *t, uint32_t sem); /* which it needs */
+void line_enter(struct core *c, uint32_t slot, uint32_t sem); /* where its age belongs */
+void line_leave(struct core *c, uint32_t slot, uint32_t sem);
+uint32_t line_head(const struct core *c, const struct sem *s, uint32_t pool);
+uint32_t lines_oldest(const struct core *c, const struct sem *s); /* who waits, 0: nobody */
+/* Look at all that wait at S in order of age: the line of the next is where `at` is to move on. */
+void lines_rewind(struct core *c, const struct sem *s);
+struct line *lines_next(const struct core *c, const struct sem *s); /* NULL: no more */
+uint32_t lines_check(const struct core *c, uint32_t sem);           /* how many wait */
 
 /* yield.c */
 /* Is this the fence of an attempt of the task that some worker may be busy with? */

@@ -40,19 +40,35 @@ static bool same(const struct policy *y, const struct core_spec *s, uint32_t lan
                memcmp(y->needs, s->needs, y->need_count * sizeof *y->needs) == 0);
 }
 
+/* The needs, and behind them the lines in which to wait for each; NULL: no memory. */
+static struct core_need *needs_new(struct core *c, const struct core_spec *s, uint32_t pool)
+{
+    struct core_need *needs = malloc(s->need_count * (sizeof *needs + sizeof(uint32_t)));
+    uint32_t *lines;
+
+    if (needs == NULL)
+        return NULL;
+    memcpy(needs, s->needs, s->need_count * sizeof *needs);
+    lines = (uint32_t *)(needs + s->need_count);
+    for (unsigned i = 0; i < s->need_count; i++) {
+        lines[i] = line_find(c, needs[i].sem, pool);
+        if (lines[i] == 0) {
+            free(needs);
+            return NULL;
+        }
+    }
+    return needs;
+}
+
 static uint32_t policy_new(struct core *c, const struct core_spec *s, uint32_t lane, uint32_t hash)
 {
     uint32_t cell;
     struct policy *y;
     struct core_need *needs = NULL;
 
-    if (s->need_count > 0) {
-        needs = malloc(s->need_count * sizeof *needs);
-        if (needs == NULL)
-            return 0;
-        memcpy(needs, s->needs, s->need_count * sizeof *needs);
-    }
-    cell = slab_take(&c->policies);
+    if (s->need_count > 0)
+        needs = needs_new(c, s, lane_at(c, lane)->pool);
+    cell = needs == NULL && s->need_count > 0 ? 0 : slab_take(&c->policies);
     if (cell == 0) {
         free(needs);
         return 0;
@@ -70,6 +86,7 @@ static uint32_t policy_new(struct core *c, const struct core_spec *s, uint32_t l
         .backoff_max_us = s->backoff_max_us,
         .retention_us = s->retention_us,
         .needs = needs,
+        .lines = needs == NULL ? NULL : (uint32_t *)(needs + s->need_count),
         .hash_next = c->policy_buckets[hash % POLICY_BUCKETS] };
     c->policy_buckets[hash % POLICY_BUCKETS] = cell;
     return cell;
@@ -137,5 +154,6 @@ void policy_drop(struct core *c, uint32_t policy)
     *link = y->hash_next;
     free(y->needs);
     y->needs = NULL;
+    y->lines = NULL;
     slab_give(&c->policies, policy);
 }

@@ -254,7 +254,7 @@ void pool_fail_waiting(struct core *c, struct pool *p)
         return;
     p->failing = false;
     for (uint32_t i = 0; i < c->sem_count && all && p->count[TASK_BLOCKED] > 0; i++)
-        all = fail_list(c, p, c->sems[i].head);
+        all = fail_list(c, p, line_head(c, &c->sems[i], p->index));
     if (!all) {
         pool_fail_later(c, p);
         c->more = true;

@@ -37,9 +37,9 @@ static bool permits_there(const struct core *c, const struct task *t)
     const struct policy *y = policy_of(c, t);
 
     for (unsigned i = 0; i < y->need_count; i++) {
-        const struct sem *s = sem_at(c, y->needs[i].sem);
+        const struct core_need *n = &y->needs[i];
 
-        if (s->held + y->needs[i].permits > s->limit)
+        if (sem_at(c, n->sem)->held + n->permits > sem_at(c, n->sem)->limit)
             return false;
     }
     return true;
@@ -130,55 +130,22 @@ static void lapse_begin(struct core *c, uint32_t sem)
     deadline_set(c, sem);
 }
 
-/*
- * The last waiting task that is older than T, 0 if none. It is sought from both ends and from where
- * the last task of T's lane was parked: tasks of a lane come in order, those of several do not.
- */
-static uint32_t older_waiting(const struct core *c, const struct sem *s, const struct task *t)
-{
-    uint32_t sem = (uint32_t)(s - c->sems), from = lane_of(c, t)->parked;
-    uint32_t head = s->head, tail = s->tail;
-    const struct task *last = task_known(c, from);
-
-    if (last == NULL || last->state != TASK_BLOCKED || last->parked != sem + 1 || last->id > t->id)
-        from = 0;
-    while (tail != 0 && task_at(c, tail)->id > t->id) {
-        if (task_at(c, head)->id > t->id)
-            return task_at(c, head)->prev;
-        if (from != 0 && task_at(c, task_at(c, from)->next)->id > t->id)
-            return from;
-        from = from == 0 ? 0 : task_at(c, from)->next;
-        head = task_at(c, head)->next;
-        tail = task_at(c, tail)->prev;
-    }
-    return tail;
-}
-
 static void park(struct core *c, uint32_t slot, uint32_t sem)
 {
     struct task *t = task_at(c, slot);
     struct sem *s = sem_at(c, sem);
-    uint32_t after, wanted = permits_wanted(c, t, sem);
+    uint32_t wanted = permits_wanted(c, t, sem);
 
     task_move(c, slot, TASK_BLOCKED);
-    after = older_waiting(c, s, t);
-    lane_of(c, t)->parked = slot;
+    line_enter(c, slot, sem);
     t->parked = sem + 1;
-    t->prev = after;
-    t->next = after == 0 ? s->head : task_at(c, after)->next;
-    if (t->next == 0)
-        s->tail = slot;
-    else
-        task_at(c, t->next)->prev = slot;
-    if (after == 0)
-        s->head = slot;
-    else
-        task_at(c, after)->next = slot;
     s->waiting++;
     if (wanted < s->least)
         s->least = wanted;
-    if (s->head == slot)
+    if (s->head == 0 || t->id < task_at(c, s->head)->id) {
+        s->head = slot;
         head_changed(c, sem);
+    }
     lapse_begin(c, sem);
 }
 
@@ -187,21 +154,14 @@ void sem_unpark(struct core *c, uint32_t slot)
     struct task *t = task_at(c, slot);
     uint32_t sem = t->parked - 1;
     struct sem *s = sem_at(c, sem);
-    bool was_head = s->head == slot;
 
-    if (t->prev == 0)
-        s->head = t->next;
-    else
-        task_at(c, t->prev)->next = t->next;
-    if (t->next == 0)
-        s->tail = t->prev;
-    else
-        task_at(c, t->next)->prev = t->prev;
-    t->next = t->prev = 0;
+    line_leave(c, slot, sem);
     t->parked = 0;
     s->waiting--;
-    if (was_head)
+    if (s->head == slot) {
+        s->head = lines_oldest(c, s);
         head_changed(c, sem);
+    }
 }
 
 /* Could it start if nobody held anything, and may its pool reserve? See lapse(). */
@@ -212,18 +172,32 @@ static bool may_reserve(const struct core *c, uint32_t slot)
     return is_able(c, slot) && (p->idle != 0 || c->now >= p->rest_until);
 }
 
-/* The oldest task at S that permits alone could help, or that found no child before. */
-static uint32_t oldest_able(const struct core *c, const struct sem *s)
+/* The first of a line that may reserve, which is not sought far behind those that never can. */
+static uint32_t first_able(const struct core *c, uint32_t slot)
 {
-    uint32_t slot = s->head, lapsed = s->lapsed;
-
-    for (unsigned i = 0; i < RESERVE_WALK && slot != 0 && !may_reserve(c, slot); i++)
+    for (unsigned i = 0; i < RESERVE_WALK && slot != 0; i++) {
+        if (may_reserve(c, slot))
+            return slot;
         slot = task_at(c, slot)->next;
-    if (slot != 0 && !may_reserve(c, slot))
-        slot = 0;
-    if (lapsed == 0 || !may_reserve(c, lapsed))
-        return slot;
-    return slot == 0 || task_at(c, lapsed)->id < task_at(c, slot)->id ? lapsed : slot;
+    }
+    return 0;
+}
+
+/* The oldest task at S that permits alone could help, or that found no child before. */
+static uint32_t oldest_able(struct core *c, const struct sem *s)
+{
+    uint32_t oldest = s->lapsed != 0 && may_reserve(c, s->lapsed) ? s->lapsed : 0;
+    struct line *l;
+
+    lines_rewind(c, s);
+    while ((l = lines_next(c, s)) != NULL) {
+        uint32_t slot = first_able(c, l->at);
+
+        if (slot != 0 && (oldest == 0 || task_at(c, slot)->id < task_at(c, oldest)->id))
+            oldest = slot;
+        l->at = 0;
+    }
+    return oldest;
 }
 
 static void set_reserved(struct core *c, struct sem *s, uint32_t slot)
@@ -430,43 +404,66 @@ void sem_look_again(struct core *c, struct pool *p)
     }
 }
 
+/* Who reserves S, if it waits there and is younger than SLOT of the same pool; else 0. */
+static uint32_t reserver_behind(const struct core *c, const struct sem *s, uint32_t slot)
+{
+    const struct task *t = task_at(c, slot), *r;
+
+    if (s->reserved == 0)
+        return 0;
+    r = task_at(c, s->reserved);
+    return r->state == TASK_BLOCKED && r->parked == t->parked && r->id > t->id &&
+                   pool_of(c, r) == pool_of(c, t)
+               ? s->reserved
+               : 0;
+}
+
+/* Free permits could serve SLOT, who waits at SEM: is nothing in its way any more? */
+static bool wake_one(struct core *c, uint32_t slot, uint32_t sem, struct yielded *last)
+{
+    bool reserved;
+    uint32_t lacking = lacking_of(c, task_at(c, slot), last, &reserved);
+
+    if (lacking == sem + 1)
+        return false;
+    if (lacking != 0) {
+        park(c, slot, lacking - 1);
+        return false;
+    }
+    task_move(c, slot, TASK_READY);
+    task_at(c, slot)->parked = sem + 1;
+    pool_of(c, task_at(c, slot))->woken++;
+    return true;
+}
+
 /*
  * Wake, in arrival order, those whom the free permits of SEM could serve. Those whose pool has no
  * free child are woken too, but do not count: they must not keep the permits from the others. Of
- * these it wakes no more than could begin together, so that many who wait do not come and go in
- * vain.
+ * these it wakes no more than could begin together, and who reserves, so that many who wait do not
+ * come and go in vain; the others of that pool are not even looked at.
  */
 static void wake(struct core *c, uint32_t sem)
 {
     struct sem *s = sem_at(c, sem);
-    uint32_t next, room = s->limit > s->held ? s->limit - s->held : 0;
+    uint32_t room = s->limit > s->held ? s->limit - s->held : 0;
     struct yielded last = { 0 };
-    bool reserved;
+    struct line *l;
 
     lapse_begin(c, sem);
-    for (uint32_t slot = s->head; slot != 0 && room >= s->least && room > 0; slot = next) {
-        struct task *t = task_at(c, slot);
-        struct pool *p = pool_of(c, t);
+    lines_rewind(c, s);
+    while (room >= s->least && room > 0 && (l = lines_next(c, s)) != NULL) {
+        struct pool *p = c->pools[l->pool];
         bool counts = p->idle != 0 && pool_runnable(c, p);
-        uint32_t wanted, lacking;
+        uint32_t slot = l->at, wanted;
 
-        next = t->next;
         if (!counts && p->woken > p->set.processes && slot != s->reserved) {
             pass_over(c, p, sem);
+            l->at = reserver_behind(c, s, slot);
             continue;
         }
-        wanted = permits_wanted(c, t, sem);
-        lacking = lacking_of(c, t, &last, &reserved);
-        if (lacking == sem + 1)
-            continue;
-        if (lacking != 0) {
-            park(c, slot, lacking - 1);
-            continue;
-        }
-        task_move(c, slot, TASK_READY);
-        t->parked = sem + 1;
-        p->woken++;
-        if (counts)
+        l->at = task_at(c, slot)->next;
+        wanted = permits_wanted(c, task_at(c, slot), sem);
+        if (wake_one(c, slot, sem, &last) && counts)
             room = room > wanted ? room - wanted : 0;
     }
 }
