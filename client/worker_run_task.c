@@ -17,6 +17,8 @@
 #define PROGRESS_US 50000u
 /* A larger buffer of outcomes is given back before the next task. */
 #define SCRATCH_KEEP_BYTES (1024u * 1024)
+/* Items of a chunk are asked for so far ahead; what lies behind the end is not touched by that. */
+#define AHEAD_BYTES 1024u
 
 void child_close_batch(struct child *c)
 {
@@ -103,6 +105,7 @@ static void run_chunk(struct child *c, struct function_entry *f, struct slice pa
     for (uint32_t i = 0; i < count; i++) {
         struct slice item = read_raw(&at);
 
+        __builtin_prefetch((const void *)((uintptr_t)at.at + AHEAD_BYTES));
         task_clear(&c->task);
         if (c->cancelled)
             task_fail(&c->task, GANGER_ECANCELLED, "cancelled before item %u of the chunk", i);

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MMAP_FROM_BYTES   (16 * 1024 * 1024)
-#define MEMORY_KEPT_BYTES (32 * 1024 * 1024)
+#define MMAP_FROM_BYTES   (32 * 1024 * 1024)
+#define MEMORY_KEPT_BYTES (64 * 1024 * 1024)
 
 static void errors_print(struct conf_errors *errors)
 {

@@ -8,7 +8,7 @@
 
 #define OUT_FIRST_BYTES 4096u
 /* An emptied buffer that a burst has made larger than this is given back. */
-#define OUT_KEEP_BYTES (8u * 1024 * 1024)
+#define OUT_KEEP_BYTES (16u * 1024 * 1024)
 
 int64_t frame_next(const uint8_t *data, size_t data_bytes, size_t max_bytes,
     const uint8_t **ret_body, size_t *ret_body_bytes, size_t *ret_need)

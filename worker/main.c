@@ -10,8 +10,8 @@
 #include <string.h>
 
 #define EXIT_USAGE        2
-#define MMAP_FROM_BYTES   (8 * 1024 * 1024)
-#define MEMORY_KEPT_BYTES (16 * 1024 * 1024)
+#define MMAP_FROM_BYTES   (16 * 1024 * 1024)
+#define MEMORY_KEPT_BYTES (32 * 1024 * 1024)
 
 /* Standard error is the log; <3> is the journald prefix for an error. */
 static int complain(const struct options *o, const char *reason, int status)

@@ -178,8 +178,8 @@ static void test_out_consume_gives_a_large_buffer_back(void **state)
     struct out o = { 0 };
 
     (void)state;
-    put(&o, 1, 9u << 20);
-    out_consume(&o, (9u << 20) - 1);
+    put(&o, 1, 17u << 20);
+    out_consume(&o, (17u << 20) - 1);
     assert_non_null(o.data);
     out_consume(&o, 1);
     assert_null(o.data);
