@@ -1,6 +1,6 @@
 /*
  * The short paths of the encoder and the decoder, inlined into the messages that pass by the
- * million. Private to proto/; everybody else uses pack.h.
+ * million. For proto/ and the journal's records; everybody else uses pack.h.
  *
  * put_xxx() store at P, where the caller has made room, and return the place after. put_uint() may
  * touch 9 bytes however few it uses, so a reservation ends with PUT_SLACK to spare.

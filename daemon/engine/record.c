@@ -1,4 +1,5 @@
 #include "engine/internal.h"
+#include "proto/wire.h"
 
 #include <string.h>
 
@@ -15,6 +16,7 @@
  * An end stands alone: by the time it is read the records of its task may be gone.
  */
 #define TASK_HEAD_MAX 160u                /* of a task's head, without names */
+#define END_HEAD_MAX  64u                 /* of an end's head, without its name */
 #define WALL_MAX_MS   (UINT64_C(1) << 50) /* far beyond any date, far below any overflow */
 #define SPAN_MAX_US   (GANGER_DURATION_MAX_MS * 1000)
 #define NEED_MAX      12u /* of a need, without its name */
@@ -33,6 +35,16 @@ static void write_name(struct out *o, const char *name)
     write_str(o, name, strlen(name));
 }
 
+static uint8_t *put_name(uint8_t *p, const char *name)
+{
+    return put_str(p, name, strlen(name));
+}
+
+static uint8_t *put_bool(uint8_t *p, bool v)
+{
+    return put_byte(p, v ? 0xc3 : 0xc2);
+}
+
 static uint64_t due_ms(const struct engine *e, uint64_t due_us)
 {
     return due_us <= e->now_us ? 0 : wall_of(e, due_us);
@@ -41,26 +53,31 @@ static uint64_t due_ms(const struct engine *e, uint64_t due_us)
 void record_task(struct engine *e, uint32_t slot, struct out *o)
 {
     struct core_spec s;
+    uint8_t *p;
 
     core_task_spec(e->core, slot, &s);
     o->len = 0;
-    write_array(o, 16);
-    write_name(o, core_pool_name(e->core, s.pool));
-    write_uint(o, s.uid);
-    write_uint(o, s.flags);
-    write_uint(o, s.priority);
-    write_uint(o, s.attempts_max);
-    write_uint(o, s.crash_budget);
-    write_uint(o, s.jitter_percent);
-    write_uint(o, s.limit_us);
-    write_uint(o, s.kill_grace_us);
-    write_uint(o, s.backoff_us);
-    write_uint(o, s.backoff_max_us);
-    write_uint(o, s.retention_us);
-    write_uint(o, due_ms(e, s.due_us));
-    write_bool(o, s.due_wall);
-    write_uint(o, s.expiry_us == 0 ? 0 : wall_of(e, s.expiry_us));
-    write_array(o, s.need_count);
+    p = out_place(o, TASK_HEAD_MAX + GANGER_NAME_MAX + PUT_SLACK);
+    if (p == NULL)
+        return;
+    p = put_array(p, 16);
+    p = put_name(p, core_pool_name(e->core, s.pool));
+    p = put_uint(p, s.uid);
+    p = put_uint(p, s.flags);
+    p = put_uint(p, s.priority);
+    p = put_uint(p, s.attempts_max);
+    p = put_uint(p, s.crash_budget);
+    p = put_uint(p, s.jitter_percent);
+    p = put_uint(p, s.limit_us);
+    p = put_uint(p, s.kill_grace_us);
+    p = put_uint(p, s.backoff_us);
+    p = put_uint(p, s.backoff_max_us);
+    p = put_uint(p, s.retention_us);
+    p = put_uint(p, due_ms(e, s.due_us));
+    p = put_bool(p, s.due_wall);
+    p = put_uint(p, s.expiry_us == 0 ? 0 : wall_of(e, s.expiry_us));
+    p = put_array(p, s.need_count);
+    out_advance(o, p);
     for (unsigned i = 0; i < s.need_count; i++) {
         write_array(o, 2);
         write_name(o, core_sem_name(e->core, s.needs[i].sem));
@@ -174,17 +191,22 @@ void record_end(struct engine *e, uint32_t slot, struct out *o)
     struct core_task_info t;
     uint64_t retention_us = core_task_retention_us(e->core, slot);
     uint64_t retention_ms = retention_us == 0 ? e->cfg.orphan_retention_ms : retention_us / 1000;
+    uint8_t *p;
 
     (void)core_slot_info(e->core, slot, &t);
     o->len = 0;
-    write_array(o, 7);
-    write_uint(o, t.end);
-    write_uint(o, (uint64_t)-t.code);
-    write_uint(o, t.attempts);
-    write_uint(o, e->wall_ms + retention_ms);
-    write_name(o, core_pool_name(e->core, t.pool));
-    write_uint(o, t.uid);
-    write_uint(o, t.priority);
+    p = out_place(o, END_HEAD_MAX + GANGER_NAME_MAX + PUT_SLACK);
+    if (p == NULL)
+        return;
+    p = put_array(p, 7);
+    p = put_uint(p, t.end);
+    p = put_uint(p, (uint64_t)-t.code);
+    p = put_uint(p, t.attempts);
+    p = put_uint(p, e->wall_ms + retention_ms);
+    p = put_name(p, core_pool_name(e->core, t.pool));
+    p = put_uint(p, t.uid);
+    p = put_uint(p, t.priority);
+    out_advance(o, p);
 }
 
 int record_read_end(struct engine *e, const struct store_record *r, struct event *ret,
