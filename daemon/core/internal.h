@@ -236,6 +236,7 @@ struct core {
     uint32_t held_head, held_tail;
     uint32_t passed_over_sems;
     uint32_t dirty_pools, dirty_sems; /* heads, index + 1 */
+    uint64_t looked;                  /* tasks looked at to wake some, for the tests */
     uint32_t grace_pos;               /* heap position of the grace's end */
     bool more;                        /* a turn stopped early: another one at once */
     struct core_stats totals;

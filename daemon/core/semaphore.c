@@ -456,6 +456,7 @@ static void wake(struct core *c, uint32_t sem)
         bool counts = p->idle != 0 && pool_runnable(c, p);
         uint32_t slot = l->at, wanted;
 
+        c->looked++;
         if (!counts && p->woken > p->set.processes && slot != s->reserved) {
             pass_over(c, p, sem);
             l->at = reserver_behind(c, s, slot);
