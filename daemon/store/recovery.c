@@ -273,11 +273,18 @@ static int take_identity(struct recovery *r)
     return 0;
 }
 
-/* Make the newest segment the current one again, if it can be written on. */
+/*
+ * Make the newest segment the current one again, if it can be written on. A newer one that was
+ * removed must not come back: it would void what is written from now on.
+ */
 static int take_up_newest(struct recovery *r)
 {
     struct writer *w = r->w;
+    int rc = w->io->sync_dir(w->io->ctx, w->dir);
 
+    if (rc < 0)
+        return fault_set(
+            r->fault, GANGER_EIO, "%s: the directory cannot be synced: %s", r->dir, strerror(-rc));
     if (!r->newest_clean || r->newest->bytes != w->segment_bytes)
         return 0;
     w->fd = w->io->open(w->io->ctx, w->dir, r->newest->name, O_WRONLY);

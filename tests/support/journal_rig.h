@@ -57,6 +57,7 @@ struct rig_disk {
     /* Orders. */
     unsigned fail_writes, fail_syncs; /* how many of the next ones fail, with ERROR */
     unsigned skip_writes, skip_syncs; /* how many succeed before that */
+    const char *sync_script;          /* or one letter a sync, the last one again: x fails */
     int error;
     bool full; /* no new file, no growth */
     bool short_writes;
@@ -115,6 +116,16 @@ static int disk_find(struct rig_disk *d, const char *name)
     assert_true(spot >= 0);
     (void)snprintf(d->files[spot].name, sizeof d->files[spot].name, "%s", name);
     return spot;
+}
+
+/* Does the script let this sync fail? Mutex held. */
+static bool disk_script_fails(struct rig_disk *d)
+{
+    bool fails = d->sync_script != NULL && d->sync_script[0] == 'x';
+
+    if (d->sync_script != NULL && d->sync_script[1] != '\0')
+        d->sync_script++;
+    return fails;
 }
 
 /* Take the present content of file I as synced. */
@@ -216,7 +227,10 @@ static int disk_sync(void *ctx, int fd)
         d->syncs++;
         d->lost_touched += d->files[d->fd_file[fd]].lost ? 1 : 0;
         rc = 0;
-        if (d->skip_syncs > 0) {
+        if (disk_script_fails(d)) {
+            rc = -EIO;
+            d->files[d->fd_file[fd]].lost = true;
+        } else if (d->skip_syncs > 0) {
             d->skip_syncs--;
         } else if (d->fail_syncs > 0) {
             d->fail_syncs--;
