@@ -203,13 +203,13 @@ enum effect_type {
                        child is not 0, with the exit report of that child */
     EFFECT_KEPT,    /* slot, id: the task has ended and its outcome is kept for its retention */
     EFFECT_FORGET,  /* slot, id, own (it was kept): drop everything; the slot is free after it */
-    EFFECT_CALL_DONE,   /* slot: the call's bytes are not needed any more */
-    EFFECT_HAND,        /* child, gen, seq, slot, id, fence, attempt, flags, limit_us */
-    EFFECT_TAKE_BACK,   /* child, gen, seq = keep; answered by EVENT_CHILD_TAKEN */
-    EFFECT_STOP,        /* child, gen, seq: soft stop of that hand */
-    EFFECT_KILL,        /* child, gen */
-    EFFECT_RETIRE,      /* child, gen */
-    EFFECT_SPAWN,       /* index = pool, child, gen */
+    EFFECT_CALL_DONE, /* slot: a durable task has ended, its call's record is not needed any more */
+    EFFECT_HAND,      /* child, gen, seq, slot, id, fence, attempt, flags, limit_us */
+    EFFECT_TAKE_BACK, /* child, gen, seq = keep; answered by EVENT_CHILD_TAKEN */
+    EFFECT_STOP,      /* child, gen, seq: soft stop of that hand */
+    EFFECT_KILL,      /* child, gen */
+    EFFECT_RETIRE,    /* child, gen */
+    EFFECT_SPAWN,     /* index = pool, child, gen */
     EFFECT_AGENT_START, /* index = pool */
     EFFECT_POOL_BROKEN, /* index = pool: for the log */
     EFFECT_TYPES

@@ -2,7 +2,7 @@
  * What waits to be written to one connection: copied bytes, and large bodies by reference.
  *
  * Items of one type that follow each other gather in one batch frame; another type, a full frame
- * or a write ends it, so what is written keeps the order in which it was added. One sendmsg(2)
+ * or a write ends it, so what is written keeps the order in which it was added. One system call
  * takes everything of a turn. An empty outbox owns no memory.
  *
  * Loop thread only.
