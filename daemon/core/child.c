@@ -280,7 +280,7 @@ static int result(struct core *c, uint32_t child, const struct event *ev)
 {
     int rc = hand_result(c, child, ev);
 
-    if (rc < 0)
+    if (rc < 0 || ev->flag) /* of results that come together the last one counts for these */
         return rc;
     child_list(c, child);
     child_retire_if_idle(c, child);

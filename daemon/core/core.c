@@ -17,7 +17,7 @@ static int effects_reserve(struct core *c)
  * The rare event that makes more: the death of a child in whose hand many tasks were cancelled
  * each of which many waited for. Then the array stays as long as it was once.
  */
-static void effects_grow(struct core *c)
+void effects_grow(struct core *c)
 {
     size_t cap = c->effect_cap * 2;
     struct effect *effects = realloc(c->effects, cap * sizeof *effects);
@@ -27,27 +27,9 @@ static void effects_grow(struct core *c)
     c->effect_cap = cap;
 }
 
-struct effect *effect_add(struct core *c, enum effect_type type)
-{
-    struct effect *e;
-
-    if (c->effect_count == c->effect_cap)
-        effects_grow(c);
-    e = &c->effects[c->effect_count++];
-    memset(e, 0, sizeof *e);
-    e->type = type;
-    return e;
-}
-
 bool effects_crowded(const struct core *c)
 {
     return c->effect_count + EFFECTS_RESERVED > EFFECTS_CAP;
-}
-
-int objects_reserve(struct core *c, uint32_t more)
-{
-    return heap_reserve(
-        &c->heap, c->tasks.live + c->children.live + c->pool_count + c->sem_count + 1 + more);
 }
 
 /* splitmix64: small, deterministic, good enough for jitter (Steele, Lea, Flood 2014). */

@@ -84,6 +84,7 @@ struct core_need {
 
 /* What a task asks for; plain data. */
 struct core_spec {
+    uint32_t same; /* specs with the same number differ in call_bytes only; 0: not known */
     uint32_t pool, uid, flags, call_bytes;
     uint8_t priority; /* 0 is the most urgent */
     uint8_t jitter_percent;
@@ -171,22 +172,32 @@ struct core_attempts {
 
 enum fact { FACT_SUBMIT = 1, FACT_ATTEMPT, FACT_CANCEL, FACT_END, FACT_FORGET };
 
+/* What an event does not speak of is not looked at; what never goes together shares its place. */
 struct event {
     enum event_type type;
-    uint32_t index; /* pool or semaphore */
+    union {
+        uint32_t index; /* pool or semaphore */
+        uint32_t slot;  /* STORED, STORE_FAILED */
+    };
     uint32_t child, gen, seq;
-    uint32_t slot;
-    enum fact fact;
     int code;
-    enum task_state state;
+    union {
+        enum fact fact;        /* STORED, STORE_FAILED */
+        enum task_state state; /* REPLAY_END */
+    };
     bool flag, group_empty;
     struct core_cause cause; /* EXITED: signal or exit code */
     uint64_t session, req, id;
-    uint64_t number, number2, time_us;
-    int64_t jump_us;
-    const struct core_spec *spec;
-    const struct core_pool_settings *settings;
-    const struct core_attempts *attempts;
+    union {
+        uint64_t number;
+        int64_t jump_us;
+    };
+    uint64_t number2, time_us;
+    union {
+        const struct core_spec *spec;
+        const struct core_pool_settings *settings;
+        const struct core_attempts *attempts;
+    };
     uint32_t *ret_slot;
 };
 
@@ -194,6 +205,8 @@ enum effect_type {
     EFFECT_ACCEPTED, /* session, req, id */
     EFFECT_UNKNOWN,  /* session, req, id: the submit cannot be confirmed at present */
     EFFECT_ENDED,    /* session, req, id, slot, state, code, attempt: tell this waiter */
+    EFFECT_GONE,     /* the same; what it returned came with the result of this step and is kept for
+                        nobody else: OUTCOME, ENDED and FORGET in one, the way that most tasks go */
     EFFECT_CANCEL,   /* session, req, id, code: answer to EVENT_CANCEL */
     EFFECT_ROOM,     /* session, req, code */
     EFFECT_PROGRESS, /* session, req, id */
@@ -215,15 +228,30 @@ enum effect_type {
     EFFECT_TYPES
 };
 
+/* As small as it can be, for each task has some; what never goes together shares its place. */
 struct effect {
     enum effect_type type;
-    uint32_t index, child, gen, seq, slot;
-    int code;
-    enum fact fact;
+    union {
+        int code;
+        uint32_t flags; /* HAND */
+    };
+    union {
+        uint32_t index; /* pool */
+        uint32_t slot;
+    };
+    uint32_t child, gen, seq, attempt;
+    uint8_t fact;  /* enum fact */
+    uint8_t state; /* enum task_state */
     bool own;
-    uint32_t attempt, flags;
-    enum task_state state;
-    uint64_t session, req, id, fence, limit_us;
+    uint64_t id;
+    union {
+        uint64_t session;
+        uint64_t fence; /* HAND */
+    };
+    union {
+        uint64_t req;
+        uint64_t limit_us; /* HAND */
+    };
 };
 
 /* A new core, or NULL when there is no memory. */

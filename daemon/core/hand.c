@@ -63,12 +63,28 @@ void hand_head_runs(struct core *c, uint32_t child)
         task_move(c, slot_of(k, k->done), TASK_RUNNING);
 }
 
+static void hand_tell(struct core *c, uint32_t child, const struct child *k, uint32_t seq,
+    const struct task *t, uint64_t limit_us)
+{
+    struct effect *e = effect_add(c, EFFECT_HAND);
+
+    e->child = child;
+    e->gen = k->gen;
+    e->seq = seq;
+    e->slot = slot_of(k, seq);
+    e->id = t->id;
+    e->fence = k->fences[seq % GANGER_HAND_MAX];
+    e->attempt = t->attempts;
+    e->flags = t->flags;
+    e->limit_us = limit_us;
+}
+
 void hand_give(struct core *c, uint32_t child, uint32_t slot)
 {
     struct child *k = child_at(c, child);
     struct task *t = task_at(c, slot);
+    const struct policy *y = policy_of(c, t);
     uint32_t seq = k->handed++;
-    struct effect *e;
 
     GANGER_ASSERT(k->limit == seq && seq - k->done < GANGER_HAND_MAX);
     k->limit = k->handed;
@@ -82,18 +98,9 @@ void hand_give(struct core *c, uint32_t child, uint32_t slot)
         task_move(c, slot, TASK_HANDED);
     }
     t->child = child;
-    if (task_has_needs(c, t))
+    if (y->need_count > 0)
         k->exclusive = true;
-    e = effect_add(c, EFFECT_HAND);
-    e->child = child;
-    e->gen = k->gen;
-    e->seq = seq;
-    e->slot = slot;
-    e->id = t->id;
-    e->fence = k->fences[seq % GANGER_HAND_MAX];
-    e->attempt = t->attempts;
-    e->flags = t->flags;
-    e->limit_us = policy_of(c, t)->limit_us;
+    hand_tell(c, child, k, seq, t, y->limit_us);
     stall_deadline(c, child, k->last_us);
 }
 

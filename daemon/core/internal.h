@@ -81,6 +81,8 @@ struct extra {
 struct policy {
     uint32_t refs, hash_next, hash;
     uint32_t lane;
+    struct lane *in; /* that lane, and its pool: neither ever moves */
+    struct pool *pool;
     uint8_t jitter_percent, crash_budget, need_count;
     uint16_t attempts_max;
     uint64_t limit_us, kill_grace_us, backoff_us, backoff_max_us, retention_us;
@@ -89,6 +91,7 @@ struct policy {
 };
 
 struct lane {
+    struct level *level;
     uint32_t pool, uid, refs; /* refs: tasks of it that are not ended */
     uint32_t head, tail;      /* ready tasks */
     uint32_t next, prev;      /* ring of lanes that have ready tasks, within the level */
@@ -219,6 +222,7 @@ struct core {
     struct id_index ids;
     uint32_t *policy_buckets; /* POLICY_BUCKETS heads */
     uint32_t policy_last;     /* of the submit before; it holds a reference */
+    uint32_t policy_same;     /* the number of its spec */
     struct heap heap;
     uint32_t objects; /* that can have a deadline */
     struct pool **pools;
@@ -259,9 +263,13 @@ static inline struct task *task_known(const struct core *c, uint32_t slot)
         return NULL;
     return task_at(c, slot)->state == TASK_FREE ? NULL : task_at(c, slot);
 }
+static inline struct policy *policy_at(const struct core *c, uint32_t policy)
+{
+    return slab_at_sized(&c->policies, policy, sizeof(struct policy));
+}
 static inline struct policy *policy_of(const struct core *c, const struct task *t)
 {
-    return slab_at_sized(&c->policies, t->policy, sizeof(struct policy));
+    return policy_at(c, t->policy);
 }
 static inline struct lane *lane_at(const struct core *c, uint32_t lane)
 {
@@ -269,7 +277,7 @@ static inline struct lane *lane_at(const struct core *c, uint32_t lane)
 }
 static inline struct lane *lane_of(const struct core *c, const struct task *t)
 {
-    return lane_at(c, policy_of(c, t)->lane);
+    return policy_of(c, t)->in;
 }
 static inline struct extra *extra_of(const struct core *c, const struct task *t)
 {
@@ -281,7 +289,7 @@ static inline uint64_t expiry_of(const struct core *c, const struct task *t)
 }
 static inline struct pool *pool_of(const struct core *c, const struct task *t)
 {
-    return c->pools[lane_of(c, t)->pool];
+    return policy_of(c, t)->pool;
 }
 static inline struct child *child_at(const struct core *c, uint32_t child)
 {
@@ -305,9 +313,23 @@ static inline struct waiter *waiter_at(const struct core *c, uint32_t w)
 }
 
 /* core.c */
-struct effect *effect_add(struct core *c, enum effect_type type);
+void effects_grow(struct core *c);
+static inline struct effect *effect_add(struct core *c, enum effect_type type)
+{
+    struct effect *e;
+
+    if (c->effect_count == c->effect_cap)
+        effects_grow(c);
+    e = &c->effects[c->effect_count++];
+    *e = (struct effect){ .type = type };
+    return e;
+}
 bool effects_crowded(const struct core *c);
-int objects_reserve(struct core *c, uint32_t more);
+static inline int objects_reserve(struct core *c, uint32_t more)
+{
+    return heap_reserve(
+        &c->heap, c->tasks.live + c->children.live + c->pool_count + c->sem_count + 1 + more);
+}
 uint64_t core_random(struct core *c);
 
 /* task.c */
@@ -325,16 +347,17 @@ int submit(struct core *c, const struct event *ev);
 
 /* lane.c */
 uint32_t lane_find(struct core *c, uint32_t pool, uint8_t priority, uint32_t uid);
-void lane_push(struct core *c, uint32_t slot, bool front);
-void lane_insert(struct core *c, uint32_t slot); /* by id, from the head */
-void lane_remove(struct core *c, uint32_t slot);
+void lane_push(struct core *c, const struct policy *y, uint32_t slot);   /* at its tail */
+void lane_insert(struct core *c, const struct policy *y, uint32_t slot); /* where its age belongs */
+void lane_remove(struct core *c, const struct policy *y, struct task *t);
 uint32_t lane_best(
-    const struct core *c, const struct pool *p); /* task whose turn it is, 0 if none */
-void lane_turn(struct core *c, uint32_t lane);   /* the lane has had its turn */
+    const struct core *c, const struct pool *p);     /* task whose turn it is, 0 if none */
+void lane_turn(uint32_t lane, const struct lane *l); /* the lane has had its turn */
 uint64_t lane_ahead(const struct core *c, uint32_t slot, uint64_t most);
 
 /* policy.c */
-uint32_t policy_intern(struct core *c, const struct core_spec *spec, uint32_t lane);
+/* The policy of SPEC, made if there is none, with one more reference; 0: no memory. */
+uint32_t policy_find(struct core *c, const struct core_spec *spec);
 void policy_drop(struct core *c, uint32_t policy);
 
 /* waiter.c */
@@ -347,6 +370,8 @@ int waiter_add(
 int waiter_remove(struct core *c, uint32_t slot, uint64_t session, uint64_t req);
 void waiters_accepted(struct core *c, uint32_t slot, bool unknown);
 uint32_t waiters_ended(struct core *c, uint32_t slot); /* how many sessions were told */
+/* If just one session waits for the end, it is told by EFFECT_GONE. */
+bool waiters_gone(struct core *c, uint32_t slot);
 void waiters_cancel_answer(struct core *c, uint32_t slot, int code);
 void waiters_progress(struct core *c, uint32_t slot);
 void waiters_drop(struct core *c, uint32_t slot);

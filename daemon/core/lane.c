@@ -4,11 +4,6 @@
 
 #define LANE_WALK 64u /* a returned task looks this far for its place, from either end */
 
-static struct level *level_of(struct core *c, const struct lane *l)
-{
-    return c->pools[l->pool]->levels[l->priority];
-}
-
 uint32_t lane_find(struct core *c, uint32_t pool, uint8_t priority, uint32_t uid)
 {
     struct level **level = &c->pools[pool]->levels[priority];
@@ -31,12 +26,13 @@ uint32_t lane_find(struct core *c, uint32_t pool, uint8_t priority, uint32_t uid
         lane_at(c, unused)->uid = uid;
         return unused;
     }
-    lane = slab_take(&c->lanes);
+    lane = slab_take_raw(&c->lanes);
     if (lane == 0)
         return 0;
     l = lane_at(c, lane);
-    *l =
-        (struct lane){ .pool = pool, .uid = uid, .priority = priority, .sibling = (*level)->lanes };
+    *l = (struct lane){
+        .level = *level, .pool = pool, .uid = uid, .priority = priority, .sibling = (*level)->lanes
+    };
     (*level)->lanes = lane;
     return lane;
 }
@@ -44,7 +40,7 @@ uint32_t lane_find(struct core *c, uint32_t pool, uint8_t priority, uint32_t uid
 static void ring_enter(struct core *c, uint32_t lane)
 {
     struct lane *l = lane_at(c, lane);
-    struct level *v = level_of(c, l);
+    struct level *v = l->level;
 
     if (v->active == 0) {
         l->next = l->prev = lane;
@@ -61,7 +57,7 @@ static void ring_enter(struct core *c, uint32_t lane)
 static void ring_leave(struct core *c, uint32_t lane)
 {
     struct lane *l = lane_at(c, lane);
-    struct level *v = level_of(c, l);
+    struct level *v = l->level;
 
     if (l->next == lane) {
         v->active = 0;
@@ -75,43 +71,54 @@ static void ring_leave(struct core *c, uint32_t lane)
     l->next = l->prev = 0;
 }
 
-/* Link SLOT after BEFORE (0: at the head). */
-static void link_after(struct core *c, uint32_t slot, uint32_t before)
+/* Link T, which is SLOT, after BEFORE (0: at the head). */
+static void link_after(
+    struct core *c, const struct policy *y, struct task *t, uint32_t slot, uint32_t before)
 {
-    struct task *t = task_at(c, slot);
-    struct lane *l = lane_of(c, t);
+    struct lane *l = y->in;
+    uint32_t next = before == 0 ? l->head : task_at(c, before)->next;
 
     t->prev = before;
-    t->next = before == 0 ? l->head : task_at(c, before)->next;
-    if (t->next == 0)
+    t->next = next;
+    if (next == 0)
         l->tail = slot;
     else
-        task_at(c, t->next)->prev = slot;
+        task_at(c, next)->prev = slot;
     if (before == 0)
         l->head = slot;
     else
         task_at(c, before)->next = slot;
-    if (l->head == slot && l->tail == slot)
-        ring_enter(c, policy_of(c, t)->lane);
+    if (before == 0 && next == 0)
+        ring_enter(c, y->lane);
 }
 
-void lane_push(struct core *c, uint32_t slot, bool front)
+void lane_push(struct core *c, const struct policy *y, uint32_t slot)
 {
-    link_after(c, slot, front ? 0 : lane_of(c, task_at(c, slot))->tail);
+    struct lane *l = y->in;
+    struct task *t = task_at(c, slot);
+
+    if (l->tail == 0) {
+        link_after(c, y, t, slot, 0);
+        return;
+    }
+    t->prev = l->tail;
+    t->next = 0;
+    task_at(c, l->tail)->next = slot;
+    l->tail = slot;
 }
 
 /*
  * Where SLOT's age belongs: near the head, where most that come back do, or near the tail, where
  * those do that are woken one after the other. Far from both it is put as near as was looked.
  */
-void lane_insert(struct core *c, uint32_t slot)
+void lane_insert(struct core *c, const struct policy *y, uint32_t slot)
 {
-    const struct task *t = task_at(c, slot);
-    uint32_t head = lane_of(c, t)->head, tail = lane_of(c, t)->tail, before = 0;
+    struct task *t = task_at(c, slot);
+    uint32_t head = y->in->head, tail = y->in->tail, before = 0;
 
     for (uint32_t steps = 0; steps < LANE_WALK; steps++) {
         if (tail == 0 || task_at(c, tail)->id < t->id) {
-            link_after(c, slot, tail);
+            link_after(c, y, t, slot, tail);
             return;
         }
         if (task_at(c, head)->id > t->id)
@@ -120,17 +127,16 @@ void lane_insert(struct core *c, uint32_t slot)
         head = task_at(c, head)->next;
         tail = task_at(c, tail)->prev;
     }
-    link_after(c, slot, before);
+    link_after(c, y, t, slot, before);
 }
 
-void lane_remove(struct core *c, uint32_t slot)
+void lane_remove(struct core *c, const struct policy *y, struct task *t)
 {
-    struct task *t = task_at(c, slot);
-    struct lane *l = lane_of(c, t);
+    struct lane *l = y->in;
 
     if (t->parked != 0) {
         t->parked = 0;
-        pool_of(c, t)->woken--;
+        y->pool->woken--;
     }
     if (t->prev == 0)
         l->head = t->next;
@@ -142,7 +148,7 @@ void lane_remove(struct core *c, uint32_t slot)
         task_at(c, t->next)->prev = t->prev;
     t->next = t->prev = 0;
     if (l->head == 0)
-        ring_leave(c, policy_of(c, t)->lane);
+        ring_leave(c, y->lane);
 }
 
 uint32_t lane_best(const struct core *c, const struct pool *p)
@@ -157,12 +163,10 @@ uint32_t lane_best(const struct core *c, const struct pool *p)
     return 0;
 }
 
-void lane_turn(struct core *c, uint32_t lane)
+void lane_turn(uint32_t lane, const struct lane *l)
 {
-    struct lane *l = lane_at(c, lane);
-
-    if (l->head != 0 && level_of(c, l)->active == lane)
-        level_of(c, l)->active = l->next;
+    if (l->head != 0 && l->level->active == lane)
+        l->level->active = l->next;
 }
 
 uint64_t lane_ahead(const struct core *c, uint32_t slot, uint64_t most)

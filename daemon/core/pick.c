@@ -41,10 +41,11 @@ static uint32_t hands_left(const struct pool *p, const struct child *k)
 /* Take the pool's best task to CHILD; false when that task cannot go there now. */
 static bool take(struct core *c, uint32_t child, uint32_t slot)
 {
-    struct task *t = task_at(c, slot);
-    uint32_t lane = policy_of(c, t)->lane;
+    const struct policy *y = policy_of(c, task_at(c, slot));
+    const struct lane *in = y->in;
+    uint32_t lane = y->lane;
 
-    if (task_has_needs(c, t)) {
+    if (y->need_count > 0) {
         if (in_hand(c, child) > 0)
             return false;
         GANGER_ASSERT(!c->grace); /* an old holder may still be alive: task_ready() held it */
@@ -52,7 +53,7 @@ static bool take(struct core *c, uint32_t child, uint32_t slot)
             return true;
     }
     hand_give(c, child, slot);
-    lane_turn(c, lane);
+    lane_turn(lane, in);
     return true;
 }
 
@@ -63,7 +64,7 @@ static bool fill(struct core *c, struct pool *p, uint32_t child, uint32_t share)
     uint32_t slot, before = k->handed;
     bool fits = true;
 
-    while (fits && (slot = lane_best(c, p)) != 0 && in_hand(c, child) < share && !k->exclusive &&
+    while (fits && k->handed - k->done < share && (slot = lane_best(c, p)) != 0 && !k->exclusive &&
            hands_left(p, k) > 0 && !effects_crowded(c))
         fits = take(c, child, slot);
     /* It makes the pool dirty: with nothing handed out, dispatch() would come back for ever. */

@@ -68,14 +68,16 @@ static uint32_t policy_new(struct core *c, const struct core_spec *s, uint32_t l
 
     if (s->need_count > 0)
         needs = needs_new(c, s, lane_at(c, lane)->pool);
-    cell = needs == NULL && s->need_count > 0 ? 0 : slab_take(&c->policies);
+    cell = needs == NULL && s->need_count > 0 ? 0 : slab_take_raw(&c->policies);
     if (cell == 0) {
         free(needs);
         return 0;
     }
-    y = slab_at(&c->policies, cell);
+    y = policy_at(c, cell);
     *y = (struct policy){ .hash = hash,
         .lane = lane,
+        .in = lane_at(c, lane),
+        .pool = c->pools[lane_at(c, lane)->pool],
         .jitter_percent = s->jitter_percent,
         .crash_budget = s->crash_budget,
         .need_count = s->need_count,
@@ -98,7 +100,7 @@ static uint32_t policy_lookup(
     uint32_t cell = c->policy_buckets[hash % POLICY_BUCKETS];
 
     while (cell != 0) {
-        struct policy *y = slab_at(&c->policies, cell);
+        const struct policy *y = policy_at(c, cell);
 
         if (y->hash == hash && same(y, s, lane))
             return cell;
@@ -109,15 +111,15 @@ static uint32_t policy_lookup(
 
 static void take(struct core *c, uint32_t policy)
 {
-    ((struct policy *)slab_at(&c->policies, policy))->refs++;
+    policy_at(c, policy)->refs++;
 }
 
-uint32_t policy_intern(struct core *c, const struct core_spec *spec, uint32_t lane)
+static uint32_t policy_intern(struct core *c, const struct core_spec *spec, uint32_t lane)
 {
     uint32_t cell = c->policy_last, hash;
 
     /* Nearly every task asks for the same as the one before it, which may have ended. */
-    if (cell != 0 && same(slab_at(&c->policies, cell), spec, lane)) {
+    if (cell != 0 && same(policy_at(c, cell), spec, lane)) {
         take(c, cell);
         return cell;
     }
@@ -140,9 +142,25 @@ uint32_t policy_intern(struct core *c, const struct core_spec *spec, uint32_t la
     return cell;
 }
 
+uint32_t policy_find(struct core *c, const struct core_spec *spec)
+{
+    uint32_t lane, policy;
+
+    if (spec->same != 0 && spec->same == c->policy_same) {
+        take(c, c->policy_last);
+        return c->policy_last;
+    }
+    c->policy_same = 0; /* the lane of the last one may be given another identity now */
+    lane = lane_find(c, spec->pool, spec->priority, spec->uid);
+    policy = lane == 0 ? 0 : policy_intern(c, spec, lane);
+    if (policy != 0)
+        c->policy_same = spec->same;
+    return policy;
+}
+
 void policy_drop(struct core *c, uint32_t policy)
 {
-    struct policy *y = slab_at(&c->policies, policy);
+    struct policy *y = policy_at(c, policy);
     uint32_t *link;
 
     GANGER_ASSERT(y->refs > 0);
@@ -150,7 +168,7 @@ void policy_drop(struct core *c, uint32_t policy)
         return;
     link = &c->policy_buckets[y->hash % POLICY_BUCKETS];
     while (*link != policy)
-        link = &((struct policy *)slab_at(&c->policies, *link))->hash_next;
+        link = &policy_at(c, *link)->hash_next;
     *link = y->hash_next;
     free(y->needs);
     y->needs = NULL;

@@ -98,6 +98,28 @@ static void finish(struct core *c, uint32_t slot)
     e->id = t->id;
 }
 
+/*
+ * The way that most tasks go: one session waits for what it returned, nothing of it is kept, and
+ * nobody could see it ended. False, and nothing changed, when this one does not.
+ */
+static bool gone(struct core *c, uint32_t slot, struct task *t)
+{
+    const struct policy *y = policy_of(c, t);
+
+    if ((t->flags & CORE_TASK_DURABLE) != 0 || (t->marks & MARK_CANCEL) != 0 ||
+        y->retention_us != 0)
+        return false;
+    t->end = TASK_DONE;
+    t->code = 0;
+    if (!waiters_gone(c, slot))
+        return false;
+    y->pool->done_total++;
+    c->totals.done++;
+    task_move(c, slot, TASK_FREE);
+    task_free(c, slot);
+    return true;
+}
+
 static void end_with(
     struct core *c, uint32_t slot, enum task_state end, int code, bool own, uint32_t dead_child)
 {
@@ -168,7 +190,8 @@ void attempt_result(struct core *c, uint32_t slot, int code, uint32_t outcome_by
     t->result_bytes = outcome_bytes;
     /* Work that was finished before it was told to stop counts; what comes after is half of it. */
     if (code == 0 && t->state != TASK_STOPPING) {
-        end_with(c, slot, TASK_DONE, 0, false, 0);
+        if (!gone(c, slot, t))
+            end_with(c, slot, TASK_DONE, 0, false, 0);
         return;
     }
     if (late)

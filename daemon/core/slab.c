@@ -80,7 +80,7 @@ static int slab_grow(struct slab *s)
     return 0;
 }
 
-uint32_t slab_take(struct slab *s)
+uint32_t slab_take_raw(struct slab *s)
 {
     struct slab_chunk *k;
     uint32_t chunk, cell;
@@ -91,10 +91,7 @@ uint32_t slab_take(struct slab *s)
     k = &s->chunks[chunk];
     cell = k->free_head;
     if (cell != 0) {
-        void *at = slab_at(s, cell);
-
-        memcpy(&k->free_head, at, sizeof k->free_head);
-        memset(at, 0, s->cell_bytes);
+        memcpy(&k->free_head, slab_at(s, cell), sizeof k->free_head);
     } else {
         cell = chunk * SLAB_CHUNK + k->used++; /* which no one has touched */
         if (cell >= s->used)
@@ -105,6 +102,15 @@ uint32_t slab_take(struct slab *s)
     if (k->free_head == 0 && k->used == SLAB_CHUNK)
         room_leave(s, chunk);
     s->live++;
+    return cell;
+}
+
+uint32_t slab_take(struct slab *s)
+{
+    uint32_t cell = slab_take_raw(s);
+
+    if (cell != 0)
+        memset(slab_at(s, cell), 0, s->cell_bytes);
     return cell;
 }
 

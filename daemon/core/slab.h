@@ -39,6 +39,8 @@ void slab_init(struct slab *s, uint32_t cell_bytes);
 void slab_done(struct slab *s);
 /* A zeroed cell, or 0 when there is no memory. */
 uint32_t slab_take(struct slab *s);
+/* The same for whoever writes all of it: it holds what was left in it. */
+uint32_t slab_take_raw(struct slab *s);
 void slab_give(struct slab *s, uint32_t cell);
 
 /* Whether there is memory at CELL, which is below `used`: a live cell, or one that once was. */

@@ -51,23 +51,22 @@ uint32_t core_task_moves(enum task_state s)
     return rows[s].to;
 }
 
-/* Does a task in this state count against its pool's backlog? */
-static unsigned state_waits(uint8_t s)
-{
-    return s >= TASK_STORING && s <= TASK_HANDED;
-}
-
+/* States in which a task counts against its pool's backlog. */
+#define WAITS (TO(STORING) | TO(DELAYED) | TO(READY) | TO(BLOCKED) | TO(HANDED))
 /* States that a task is in some list of, so that it is taken out of it. */
 #define LISTED (TO(DELAYED) | TO(READY) | TO(BLOCKED))
 /* States that a deadline may end. */
 #define TIMED                                                                                      \
     (TO(DELAYED) | TO(READY) | TO(BLOCKED) | TO(RUNNING) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | \
         TO(DEAD))
+/* States whose tasks go back to where their age belongs: they had their turn, or were woken. */
+#define TURNED (TO(HANDED) | TO(RUNNING) | TO(STOPPING) | TO(BLOCKED))
 
-static void state_leave(struct core *c, uint32_t slot, struct task *t, uint8_t to)
+static void state_leave(
+    struct core *c, uint32_t slot, struct task *t, const struct policy *y, enum task_state to)
 {
     if (t->state == TASK_READY)
-        lane_remove(c, slot);
+        lane_remove(c, y, t);
     else if (t->state == TASK_BLOCKED)
         sem_unpark(c, slot);
     else if (t->state == TASK_DELAYED && (t->marks & MARK_HELD) != 0)
@@ -75,8 +74,8 @@ static void state_leave(struct core *c, uint32_t slot, struct task *t, uint8_t t
     if ((t->marks & MARK_PERMITS) != 0 && to != TASK_STOPPING && to != TASK_RUNNING)
         permits_release(c, slot);
     /* A task that runs or will not run any more holds no reservation. */
-    if ((t->state == TASK_READY || t->state == TASK_BLOCKED) && to != TASK_READY &&
-        to != TASK_BLOCKED && task_has_needs(c, t))
+    if (y->need_count > 0 && (t->state == TASK_READY || t->state == TASK_BLOCKED) &&
+        to != TASK_READY && to != TASK_BLOCKED)
         sem_forget_reserve(c, slot);
 }
 
@@ -86,9 +85,10 @@ static uint64_t earlier_of(uint64_t a, uint64_t b)
 }
 
 /* Each state's own deadline. STOPPING and the ends set their own. */
-static void state_deadline(struct core *c, uint32_t slot, const struct task *t)
+static void state_deadline(
+    struct core *c, uint32_t slot, const struct task *t, const struct policy *y)
 {
-    uint64_t when = CORE_NEVER, limit;
+    uint64_t when = CORE_NEVER;
 
     switch ((enum task_state)t->state) {
     case TASK_DELAYED:
@@ -101,8 +101,8 @@ static void state_deadline(struct core *c, uint32_t slot, const struct task *t)
         when = expiry_of(c, t);
         break;
     case TASK_RUNNING:
-        limit = policy_of(c, t)->limit_us;
-        when = limit == 0 ? CORE_NEVER : t->when + limit;
+        if (y->limit_us != 0)
+            when = t->when + y->limit_us;
         break;
     default:
         break;
@@ -111,19 +111,18 @@ static void state_deadline(struct core *c, uint32_t slot, const struct task *t)
         heap_set(&c->heap, DUE_TASK, slot, when);
 }
 
-static void state_count(struct core *c, struct task *t, uint8_t to)
+static void state_count(struct core *c, struct task *t, struct pool *p, enum task_state to)
 {
-    struct pool *p = pool_of(c, t);
-    unsigned did = state_waits(t->state), does = state_waits(to);
+    uint32_t did = WAITS & TO_STATE(t->state), does = WAITS & TO_STATE(to);
 
     p->count[t->state]--;
     p->count[to]++;
     if ((t->flags & CORE_TASK_DURABLE) == 0)
         p->fleeting += (uint64_t)(to == TASK_READY) - (uint64_t)(t->state == TASK_READY);
-    t->state = to;
-    if (did == does)
+    t->state = (uint8_t)to;
+    if ((did != 0) == (does != 0))
         return;
-    p->tasks += (uint64_t)does - did;
+    p->tasks += does != 0 ? 1 : (uint64_t)-1;
     p->bytes += does != 0 ? t->call_bytes : -(uint64_t)t->call_bytes;
     if (does == 0 && p->room_head != 0)
         room_check(c, p, 0);
@@ -132,26 +131,25 @@ static void state_count(struct core *c, struct task *t, uint8_t to)
 void task_move(struct core *c, uint32_t slot, enum task_state to)
 {
     struct task *t = task_at(c, slot);
-    uint8_t from = t->state;
+    const struct policy *y = policy_of(c, t);
+    uint32_t from = TO_STATE(t->state);
 
-    GANGER_ASSERT((rows[from].to & TO_STATE(to)) != 0);
-    if ((LISTED & TO_STATE(from)) != 0 || (t->marks & MARK_PERMITS) != 0)
-        state_leave(c, slot, t, (uint8_t)to);
-    state_count(c, t, (uint8_t)to);
+    GANGER_ASSERT((rows[t->state].to & TO_STATE(to)) != 0);
+    if ((LISTED & from) != 0 || (t->marks & MARK_PERMITS) != 0)
+        state_leave(c, slot, t, y, to);
+    state_count(c, t, y->pool, to);
     if (to == TASK_RUNNING)
         t->when = c->now;
     if (to == TASK_READY) {
         t->when = 0; /* so that it is not parked */
-        /* What had its turn already, or was woken, goes back to where its age belongs. */
-        if (from == TASK_HANDED || from == TASK_RUNNING || from == TASK_STOPPING ||
-            from == TASK_BLOCKED)
-            lane_insert(c, slot);
+        if ((TURNED & from) != 0)
+            lane_insert(c, y, slot);
         else
-            lane_push(c, slot, false);
-        pool_dirty(c, lane_of(c, t)->pool);
+            lane_push(c, y, slot);
+        pool_dirty(c, y->pool->index);
     }
     if (t->heap_pos != 0 || (TIMED & TO_STATE(to)) != 0)
-        state_deadline(c, slot, t);
+        state_deadline(c, slot, t, y);
 }
 
 void task_keep(struct core *c, uint32_t slot, uint64_t forget_at)
@@ -174,36 +172,39 @@ static void admit_undo(struct core *c, uint32_t slot, uint32_t policy, uint32_t 
         slab_give(&c->tasks, slot);
 }
 
+static void admitted(struct core *c, uint32_t slot, const struct policy *y)
+{
+    y->in->refs++;
+    y->pool->count[TASK_FREE]++; /* so that the first move balances */
+    ids_add(c, slot);
+}
+
 int task_admit(struct core *c, const struct core_spec *spec, uint64_t id, uint32_t *ret_slot)
 {
     bool more = spec->attempts_max > 1 || spec->expiry_us != 0;
-    uint32_t slot = 0, policy = 0, extra = 0, lane;
-    struct task *t;
+    uint32_t slot, policy, extra = 0;
 
-    lane = lane_find(c, spec->pool, spec->priority, spec->uid);
-    if (lane == 0 || ids_reserve(c) < 0 || objects_reserve(c, 1) < 0)
+    if (ids_reserve(c) < 0 || objects_reserve(c, 1) < 0)
         return GANGER_ENOMEM;
-    slot = slab_take(&c->tasks);
-    policy = policy_intern(c, spec, lane);
+    slot = slab_take_raw(&c->tasks);
+    policy = policy_find(c, spec);
     if (more)
-        extra = slab_take(&c->extras);
+        extra = slab_take_raw(&c->extras);
     if (slot == 0 || policy == 0 || (more && extra == 0)) {
         admit_undo(c, slot, policy, extra);
         return GANGER_ENOMEM;
     }
-    t = task_at(c, slot);
-    t->id = id;
-    t->policy = policy;
-    t->extra = extra;
-    t->flags = (uint8_t)spec->flags;
-    t->call_bytes = spec->call_bytes;
-    t->when = spec->due_us;
-    t->marks = spec->due_wall ? MARK_WALL : 0;
+    *task_at(c, slot) = (struct task){ .id = id,
+        .when = spec->due_us,
+        .policy = policy,
+        .extra = extra,
+        .call_bytes = spec->call_bytes,
+        .flags = (uint8_t)spec->flags,
+        .marks = spec->due_wall ? MARK_WALL : 0 };
     if (more)
-        extra_of(c, t)->expiry = spec->expiry_us == 0 ? CORE_NEVER : spec->expiry_us;
-    lane_of(c, t)->refs++;
-    pool_of(c, t)->count[TASK_FREE]++; /* so that the first move balances */
-    ids_add(c, slot);
+        *(struct extra *)slab_at(&c->extras, extra) =
+            (struct extra){ .expiry = spec->expiry_us == 0 ? CORE_NEVER : spec->expiry_us };
+    admitted(c, slot, policy_at(c, policy));
     *ret_slot = slot;
     return 0;
 }
@@ -226,11 +227,11 @@ void graves_clear(struct core *c)
 {
     while (c->graves != 0) {
         uint32_t slot = c->graves;
-        struct task *t = task_at(c, slot);
+        const struct task *t = task_at(c, slot);
 
         c->graves = t->next;
         c->grave_count--;
-        lane_of(c, t)->refs--;
+        policy_of(c, t)->in->refs--;
         admit_undo(c, slot, t->policy, t->extra);
     }
 }
@@ -241,19 +242,19 @@ void task_append(struct core *c, uint32_t slot, enum fact fact)
 
     e->slot = slot;
     e->id = task_at(c, slot)->id;
-    e->fact = fact;
+    e->fact = (uint8_t)fact;
 }
 
 void task_ready(struct core *c, uint32_t slot)
 {
     struct task *t = task_at(c, slot);
-    struct pool *p = pool_of(c, t);
+    const struct policy *y = policy_of(c, t);
 
     if ((t->marks & MARK_CANCEL) != 0) { /* replayed */
         task_end(c, slot, TASK_CANCELLED, GANGER_ECANCELLED, true);
         return;
     }
-    if (c->grace && (task_has_needs(c, t) || id_epoch(t->id) != c->cfg.epoch)) {
+    if (c->grace && (y->need_count > 0 || id_epoch(t->id) != c->cfg.epoch)) {
         held_add(c, slot);
         return;
     }
@@ -261,7 +262,7 @@ void task_ready(struct core *c, uint32_t slot)
         task_move(c, slot, TASK_DELAYED);
         return;
     }
-    if (p->broken && (t->flags & CORE_TASK_DURABLE) == 0) {
+    if (y->pool->broken && (t->flags & CORE_TASK_DURABLE) == 0) {
         task_end(c, slot, TASK_FAILED, GANGER_EBROKEN, true);
         return;
     }
@@ -293,7 +294,7 @@ static int submit_waiter(struct core *c, uint32_t slot, const struct event *ev)
         return 0;
     rc = waiter_add(c, slot, ev->session, ev->req, wait ? WAITER_END : WAITER_ACCEPT);
     if (rc == 0 && accept)
-        ((struct waiter *)slab_at(&c->waiters, task_at(c, slot)->waiters))->accept = true;
+        waiter_at(c, task_at(c, slot)->waiters)->accept = true;
     return rc;
 }
 

@@ -45,39 +45,42 @@ static uint32_t *owner_list(struct core *c, const struct waiter *w)
     return &task_at(c, w->owner)->waiters;
 }
 
-/* A waiter of OWNER, at the end of its list so that the first to wait is told first. */
-static int waiter_new(struct core *c, enum waiter_kind kind, uint32_t owner, uint64_t session,
-    uint64_t req, uint32_t *ret_waiter)
+/* The last of LIST, so that the first to wait is told first; false when it is full. */
+static bool list_last(const struct core *c, uint32_t list, uint32_t *ret_last)
+{
+    uint32_t last = 0, n = 0;
+
+    for (uint32_t at = list; at != 0; at = waiter_at(c, at)->next, n++)
+        last = at;
+    *ret_last = last;
+    return n < GANGER_WAITERS_MAX;
+}
+
+/* A waiter of OWNER, whose list is LIST. */
+static int waiter_new(struct core *c, enum waiter_kind kind, uint32_t owner, uint32_t *list,
+    uint64_t session, uint64_t req, uint32_t *ret_waiter)
 {
     struct session *s;
-    uint32_t cell, last = 0, n = 0;
-    uint32_t *list;
-    struct waiter *w;
+    uint32_t cell, last = 0;
 
     if (!session_known(c, session))
         return GANGER_ESTALE;
-    cell = slab_take(&c->waiters);
+    if (*list != 0 && !list_last(c, *list, &last))
+        return GANGER_EFULL;
+    cell = slab_take_raw(&c->waiters);
     if (cell == 0)
         return GANGER_ENOMEM;
     s = &c->sessions[session_index(session)];
-    w = waiter_at(c, cell);
-    *w = (struct waiter){ .req = req,
+    *waiter_at(c, cell) = (struct waiter){ .req = req,
         .session = session_index(session),
         .owner = owner,
+        .prev = last,
         .session_next = s->waiters,
         .kind = (uint8_t)kind };
-    list = owner_list(c, w);
-    for (uint32_t at = *list; at != 0; at = waiter_at(c, at)->next, n++)
-        last = at;
-    if (n >= GANGER_WAITERS_MAX) {
-        slab_give(&c->waiters, cell);
-        return GANGER_EFULL;
-    }
     if (last == 0)
         *list = cell;
     else
         waiter_at(c, last)->next = cell;
-    w->prev = last;
     if (s->waiters != 0)
         waiter_at(c, s->waiters)->session_prev = cell;
     s->waiters = cell;
@@ -160,7 +163,7 @@ int waiter_add(struct core *c, uint32_t slot, uint64_t session, uint64_t req, en
 {
     uint32_t cell;
 
-    return waiter_new(c, kind, slot, session, req, &cell);
+    return waiter_new(c, kind, slot, &task_at(c, slot)->waiters, session, req, &cell);
 }
 
 int waiter_remove(struct core *c, uint32_t slot, uint64_t session, uint64_t req)
@@ -178,17 +181,7 @@ int waiter_remove(struct core *c, uint32_t slot, uint64_t session, uint64_t req)
     return GANGER_ENOTASK;
 }
 
-/* The effect says it all: its task may be gone when it is carried out. */
-static void end_described(const struct core *c, struct effect *e)
-{
-    const struct task *t = task_at(c, e->slot);
-
-    e->state = t->end;
-    e->code = -(int)t->code;
-    e->attempt = t->attempts;
-}
-
-static void tell(
+static struct effect *tell(
     struct core *c, enum effect_type type, const struct waiter *w, uint32_t slot, int code)
 {
     struct effect *e = effect_add(c, type);
@@ -198,8 +191,15 @@ static void tell(
     e->slot = slot;
     e->id = task_at(c, slot)->id;
     e->code = code;
-    if (type == EFFECT_ENDED)
-        end_described(c, e);
+    return e;
+}
+
+/* The effect says it all: its task may be gone when it is carried out. */
+static void end_described(const struct task *t, struct effect *e)
+{
+    e->state = t->end;
+    e->code = -(int)t->code;
+    e->attempt = t->attempts;
 }
 
 void waiters_accepted(struct core *c, uint32_t slot, bool unknown)
@@ -212,7 +212,7 @@ void waiters_accepted(struct core *c, uint32_t slot, bool unknown)
         next = w->next;
         if (!w->accept)
             continue;
-        tell(c, unknown ? EFFECT_UNKNOWN : EFFECT_ACCEPTED, w, slot, 0);
+        (void)tell(c, unknown ? EFFECT_UNKNOWN : EFFECT_ACCEPTED, w, slot, 0);
         w->accept = false;
         if (w->kind == WAITER_ACCEPT)
             waiter_free(c, at);
@@ -228,12 +228,27 @@ uint32_t waiters_ended(struct core *c, uint32_t slot)
 
         next = w->next;
         if (w->kind == WAITER_END) {
-            tell(c, EFFECT_ENDED, w, slot, 0);
+            end_described(task_at(c, slot), tell(c, EFFECT_ENDED, w, slot, 0));
             told++;
         }
         waiter_free(c, at);
     }
     return told;
+}
+
+bool waiters_gone(struct core *c, uint32_t slot)
+{
+    const struct task *t = task_at(c, slot);
+    const struct waiter *w;
+
+    if (t->waiters == 0)
+        return false;
+    w = waiter_at(c, t->waiters);
+    if (w->next != 0 || w->kind != WAITER_END)
+        return false;
+    end_described(t, tell(c, EFFECT_GONE, w, slot, 0));
+    waiter_free(c, t->waiters);
+    return true;
 }
 
 void waiters_cancel_answer(struct core *c, uint32_t slot, int code)
@@ -245,7 +260,7 @@ void waiters_cancel_answer(struct core *c, uint32_t slot, int code)
 
         next = w->next;
         if (w->kind == WAITER_CANCEL) {
-            tell(c, EFFECT_CANCEL, w, slot, code);
+            (void)tell(c, EFFECT_CANCEL, w, slot, code);
             waiter_free(c, at);
         }
     }
@@ -255,7 +270,7 @@ void waiters_progress(struct core *c, uint32_t slot)
 {
     for (uint32_t at = task_at(c, slot)->waiters; at != 0; at = waiter_at(c, at)->next) {
         if (waiter_at(c, at)->kind == WAITER_END)
-            tell(c, EFFECT_PROGRESS, waiter_at(c, at), slot, 0);
+            (void)tell(c, EFFECT_PROGRESS, waiter_at(c, at), slot, 0);
     }
 }
 
@@ -279,7 +294,7 @@ static int wait_begin(struct core *c, const struct event *ev, uint32_t slot)
     e->req = ev->req;
     e->slot = slot;
     e->id = t->id;
-    end_described(c, e);
+    end_described(t, e);
     return 0;
 }
 
@@ -320,7 +335,7 @@ int room_event(struct core *c, const struct event *ev)
         room_answer(c, ev->session, ev->req, 0);
         return 0;
     }
-    rc = waiter_new(c, WAITER_ROOM, ev->index, ev->session, ev->req, &cell);
+    rc = waiter_new(c, WAITER_ROOM, ev->index, &p->room_head, ev->session, ev->req, &cell);
     if (rc < 0)
         return rc;
     waiter_at(c, cell)->number = ev->number;

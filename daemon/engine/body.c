@@ -18,6 +18,16 @@ struct body *body_new(const void *data, uint32_t len)
     return b;
 }
 
+struct body *body_again(struct body *b, const void *data, uint32_t len)
+{
+    if (b != NULL && b->len == len && b->refs == 1) {
+        memcpy(b->data, data, len);
+        return b;
+    }
+    body_unref(b);
+    return body_new(data, len);
+}
+
 struct body *body_ref(struct body *b)
 {
     b->refs++;

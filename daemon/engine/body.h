@@ -16,6 +16,9 @@ struct body {
 /* A new body with one reference and room for LEN bytes (a copy of DATA unless NULL); NULL: no
  * memory. */
 struct body *body_new(const void *data, uint32_t len);
+/* B, to which the caller alone has a reference, with DATA instead if it is as long; else another,
+ * and B (may be NULL) is dropped. NULL: no memory. */
+struct body *body_again(struct body *b, const void *data, uint32_t len);
 struct body *body_ref(struct body *b);
 /* Drop one reference; the last one frees. Accepts NULL. */
 void body_unref(struct body *b);

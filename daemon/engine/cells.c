@@ -35,7 +35,7 @@ struct cell {
 struct chunk {
     struct cell *free;   /* given back */
     uint32_t used, live; /* bytes from the start that were ever given out; cells */
-    uint32_t cell_bytes;
+    uint32_t cell_bytes, class;
     struct chunk *next, *prev; /* of those of its class that have room; spares by next */
 };
 #define HEAD_BYTES ((sizeof(struct chunk) + 63) / 64 * 64)
@@ -45,7 +45,7 @@ static struct chunk *spares;         /* empty, of no class */
 static uint32_t spare_count;
 
 /* Steps of 8 bytes to 128, 16 to 256, 32 to 512, 64 to 1,024. */
-static unsigned class_of(size_t bytes, uint32_t *ret_cell_bytes)
+static inline unsigned class_of(size_t bytes, uint32_t *ret_cell_bytes)
 {
     unsigned shift = 3, first = 0;
     size_t from = 0;
@@ -79,7 +79,7 @@ static void room_leave(struct chunk **room, struct chunk *k)
         k->next->prev = k->prev;
 }
 
-static struct chunk *chunk_new(uint32_t cell_bytes)
+static struct chunk *chunk_new(unsigned class, uint32_t cell_bytes)
 {
     struct chunk *k = spares;
 
@@ -92,7 +92,7 @@ static struct chunk *chunk_new(uint32_t cell_bytes)
             return NULL;
         POISON((char *)k + HEAD_BYTES, CHUNK_BYTES - HEAD_BYTES);
     }
-    *k = (struct chunk){ .used = HEAD_BYTES, .cell_bytes = cell_bytes };
+    *k = (struct chunk){ .used = HEAD_BYTES, .cell_bytes = cell_bytes, .class = class };
     return k;
 }
 
@@ -134,43 +134,41 @@ static void *cell_take(struct chunk **room, size_t bytes)
 
 void *cells_new(size_t bytes)
 {
-    struct chunk **room, *k;
+    struct chunk *k;
     uint32_t cell_bytes;
+    unsigned class;
 
     if (bytes > CELLS_MAX)
         return malloc(bytes);
     GANGER_ASSERT(bytes > 0);
-    room = &rooms[class_of(bytes, &cell_bytes)];
-    if (*room == NULL) {
-        k = chunk_new(cell_bytes);
+    class = class_of(bytes, &cell_bytes);
+    if (rooms[class] == NULL) {
+        k = chunk_new(class, cell_bytes);
         if (k == NULL)
             return NULL;
-        room_enter(room, k);
+        room_enter(&rooms[class], k);
     }
-    return cell_take(room, bytes);
+    return cell_take(&rooms[class], bytes);
 }
 
 void cells_free(void *p, size_t bytes)
 {
     struct chunk *k = (struct chunk *)((uintptr_t)p & ~(uintptr_t)(CHUNK_BYTES - 1));
-    struct chunk **room;
     struct cell *cell = p;
-    uint32_t cell_bytes;
 
     if (bytes > CELLS_MAX || p == NULL) {
         free(p);
         return;
     }
-    room = &rooms[class_of(bytes, &cell_bytes)];
-    GANGER_ASSERT(k->cell_bytes == cell_bytes && k->live > 0);
+    GANGER_ASSERT(k->cell_bytes >= bytes && k->live > 0);
     if (chunk_full(k))
-        room_enter(room, k);
+        room_enter(&rooms[k->class], k);
     UNPOISON(p, sizeof *cell);
     cell->next = k->free;
     k->free = cell;
-    POISON(p, cell_bytes);
+    POISON(p, k->cell_bytes);
     if (--k->live > 0)
         return;
-    room_leave(room, k);
+    room_leave(&rooms[k->class], k);
     chunk_free(k);
 }

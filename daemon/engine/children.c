@@ -71,26 +71,46 @@ static int legal_code(int code)
     return code == 0 ? 0 : code < 0 && code >= -UINT8_MAX ? code : GANGER_EFAILED;
 }
 
+/* Memory of a result that was passed on is kept for the next one up to this size. */
+#define SPARE_BYTES_MAX 1024u
+
+static int result_take(struct engine *e, struct slice outcome)
+{
+    e->result = NULL;
+    if (outcome.len == 0)
+        return 0;
+    e->result = body_again(e->result_spare, outcome.data, (uint32_t)outcome.len);
+    e->result_spare = NULL;
+    return e->result == NULL ? GANGER_ENOMEM : 0;
+}
+
+static void result_drop(struct engine *e)
+{
+    if (e->result != NULL && e->result->refs == 1 && e->result->len <= SPARE_BYTES_MAX)
+        e->result_spare = e->result;
+    else
+        body_unref(e->result);
+    e->result = NULL;
+}
+
 void engine_child_result(
     struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r, bool more)
 {
-    struct event ev = { .type = EVENT_CHILD_RESULT,
-        .child = child,
-        .gen = gen,
-        .seq = r->seq,
-        .code = legal_code(r->code),
-        .flag = more,
-        .number = r->outcome.len };
+    struct event *ev = &e->result_event;
 
-    e->result = r->outcome.len == 0 ? NULL : body_new(r->outcome.data, (uint32_t)r->outcome.len);
-    if (r->outcome.len > 0 && e->result == NULL)
-        ev.code = GANGER_ENOMEM; /* the end is told although its value could not be kept */
+    ev->child = child;
+    ev->gen = gen;
+    ev->seq = r->seq;
+    ev->code = legal_code(r->code);
+    ev->flag = more;
+    ev->number = r->outcome.len;
+    if (result_take(e, r->outcome) < 0)
+        ev->code = GANGER_ENOMEM; /* the end is told although its value could not be kept */
     e->result_child = child;
     e->result_gen = gen;
-    (void)step(e, &ev);
+    (void)step(e, ev);
     e->result_child = 0;
-    body_unref(e->result);
-    e->result = NULL;
+    result_drop(e);
 }
 
 void engine_child_progress(

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <syslog.h>
 
-static void run_ended(struct engine *e, const struct effect *f)
+static void run_ended(struct engine *e, const struct effect *f, struct body *outcome)
 {
     struct msg_end end = { .req = f->req,
         .id = f->id,
@@ -11,19 +11,28 @@ static void run_ended(struct engine *e, const struct effect *f)
         .code = f->code,
         .attempts = f->attempt };
 
-    e->cfg.net.ended(e->cfg.net.ctx, f->session, &end, entry_body(e, f->slot));
+    if (outcome != NULL)
+        end.outcome = (struct slice){ outcome->data, outcome->len };
+    e->cfg.net.ended(e->cfg.net.ctx, f->session, &end, outcome);
+}
+
+static void run_gone(struct engine *e, const struct effect *f)
+{
+    run_ended(e, f, e->result);
+    entry_drop(e, f->slot);
 }
 
 static void run_hand(struct engine *e, const struct effect *f)
 {
     struct body *call = entry_body(e, f->slot);
-    struct msg_hand h = { .seq = f->seq,
-        .id = f->id,
-        .fence = f->fence,
-        .attempt = f->attempt,
-        .flags = f->flags,
-        .limit_ms = f->limit_us / 1000 };
+    struct msg_hand h;
 
+    h.seq = f->seq;
+    h.id = f->id;
+    h.fence = f->fence;
+    h.attempt = f->attempt;
+    h.flags = f->flags;
+    h.limit_ms = f->limit_us == 0 ? 0 : f->limit_us / 1000;
     h.call = (struct slice){ call->data, call->len };
     e->cfg.pool.hand(e->cfg.pool.ctx, f->child, f->gen, &h, call);
 }
@@ -121,11 +130,14 @@ static void run(struct engine *e, const struct effect *f)
     case EFFECT_HAND:
         run_hand(e, f);
         return;
+    case EFFECT_GONE:
+        run_gone(e, f);
+        return;
     case EFFECT_ENDED:
-        run_ended(e, f);
+        run_ended(e, f, entry_body(e, f->slot));
         return;
     case EFFECT_APPEND:
-        fact_append(e, f->slot, f->id, f->fact);
+        fact_append(e, f->slot, f->id, (enum fact)f->fact);
         return;
     case EFFECT_OUTCOME:
         outcome_keep(e, f);

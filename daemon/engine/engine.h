@@ -34,7 +34,7 @@ struct engine_net_ops {
     /* SESSION may be stale: net drops the word. TEXT and slices are borrowed for the call. */
     void (*accepted)(void *ctx, session_id session, uint64_t req, uint64_t id);
     void (*refused)(void *ctx, session_id session, uint64_t req, int code, const char *text);
-    /* OUTCOME is borrowed; body_ref() it to keep it. NULL: empty. */
+    /* OUTCOME, whose bytes END names too, is borrowed; body_ref() it to keep it. NULL: empty. */
     void (*ended)(void *ctx, session_id session, const struct msg_end *end, struct body *outcome);
     void (*progress)(void *ctx, session_id session, const struct msg_progress *p);
     void (*reply)(void *ctx, session_id session, const struct msg_reply *r);
@@ -52,7 +52,8 @@ struct engine_pool_ops {
     void (*agent_start)(void *ctx, uint32_t pool);
     /* Ask POOL's agent to fork a child for this slot; report engine_child_* . */
     void (*spawn)(void *ctx, uint32_t pool, uint32_t child, uint32_t gen);
-    /* Queue a hand to the child (written at the end of the turn), granting up to and with SEQ. */
+    /* Queue a hand to the child (written at the end of the turn), granting up to and with SEQ. H
+     * has the bytes of CALL; its function and payload are not set. */
     void (*hand)(
         void *ctx, uint32_t child, uint32_t gen, const struct msg_hand *h, struct body *call);
     /*

@@ -50,13 +50,20 @@ void entry_begin(struct engine *e, const struct admission *a)
 
 void entry_drop(struct engine *e, uint32_t slot)
 {
-    struct durable *d = entry_durable(e, slot);
+    uintptr_t *word = core_slot_word(e->core, slot);
+    struct durable *d;
 
-    entry_body_set(e, slot, NULL);
-    if (d != NULL)
-        durable_end(e, slot);
+    if ((*word & IS_DURABLE) == 0) {
+        body_unref((struct body *)*word);
+        *word = 0;
+        return;
+    }
+    d = (struct durable *)(*word - IS_DURABLE);
+    body_unref(d->body);
+    d->body = NULL;
+    durable_end(e, slot);
     durable_free(d);
-    *core_slot_word(e->core, slot) = 0;
+    *word = 0;
 }
 
 void entries_done(struct engine *e)

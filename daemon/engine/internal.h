@@ -81,10 +81,18 @@ struct admission {
     struct durable *durable;
 };
 
+/* What the submit before asked for: most ask for the same again. */
+struct last_spec {
+    struct core_spec spec; /* spec.same 0: there is none */
+    session_id session;
+    uint32_t flags; /* as they came */
+};
+
 struct engine_pool {
     struct engine_pool_config cfg; /* name and kind are copies */
     char *name, *kind, *reason;    /* reason: last text of why it does not work, or NULL */
-    struct core_spec base;         /* what a task asks for that says nothing itself */
+    size_t name_bytes;
+    struct core_spec base; /* what a task asks for that says nothing itself */
 };
 
 struct engine_child {
@@ -133,10 +141,14 @@ struct engine {
     uint32_t stuck; /* first task whose fact waits for room */
     uint32_t stuck_last;
     uint32_t last_pool; /* of the submit before */
+    struct last_spec last;
+    uint32_t specs; /* numbers given to specs */
     uint64_t epoch_birth;
     uint32_t epoch_bytes;
-    struct admission *admission; /* of the event of this step, or NULL */
-    struct body *result;         /* outcome that came with the event of this step */
+    struct admission *admission;             /* of the event of this step, or NULL */
+    struct body *result;                     /* outcome that came with the event of this step */
+    struct body *result_spare;               /* memory for the next one; NULL: none is kept */
+    struct event submit_event, result_event; /* those that are many, filled in but for their task */
     const struct msg_progress *progress;
     uint32_t result_child, result_gen;
     struct event *queue;

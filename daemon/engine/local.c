@@ -173,6 +173,8 @@ int engine_open(const struct engine_config *config, uint64_t now_us, uint64_t wa
     e->wall_ms = wall_ms;
     e->wall_offset_us = (int64_t)wall_ms * 1000 - (int64_t)now_us;
     e->last_pool = UINT32_MAX;
+    e->submit_event.type = EVENT_SUBMIT;
+    e->result_event.type = EVENT_CHILD_RESULT;
     e->epoch = 1;
     rc = store_open(e, err, err_bytes);
     if (rc == 0)
@@ -209,6 +211,7 @@ void engine_close(struct engine *e)
         free(e->children[i].tail);
         free(e->children[i].text);
     }
+    body_unref(e->result_spare);
     store_close(e->store);
     core_free(e->core);
     out_done(&e->scratch);
@@ -293,6 +296,7 @@ static int pool_copy(struct engine_pool *p, const struct engine_pool_config *c)
     p->cfg = *c;
     spec_base(&c->defaults, &p->base);
     p->cfg.name = p->name = name;
+    p->name_bytes = strlen(name);
     p->cfg.kind = p->kind = kind;
     return 0;
 }
@@ -316,7 +320,8 @@ int engine_pool_define(struct engine *e, const struct engine_pool_config *c, uin
         rc = pool_copy(&e->pools[pool], c);
     if (rc < 0)
         return rc;
-    *ret_pool = pool; /* before the step: it may ask pool/ for the agent of this index */
+    e->last.spec.same = 0; /* its defaults may be others now */
+    *ret_pool = pool;      /* before the step: it may ask pool/ for the agent of this index */
     return step(e, &(struct event){ .type = EVENT_POOL_DEFINE, .index = pool, .settings = &s });
 }
 

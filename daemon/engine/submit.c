@@ -100,13 +100,30 @@ static int fill_needs(const struct engine *e, const struct task_options *o, stru
     return 0;
 }
 
-static int make_spec(struct engine *e, session_id session, const struct msg_submit *m,
-    struct core_spec *s, char *text, size_t text_bytes)
+/* May the next submit ask for the same? Times and needs are of one task alone. */
+static bool spec_keeps(const struct core_spec *s)
 {
+    return s->due_us == 0 && s->expiry_us == 0 && s->need_count == 0;
+}
+
+/* A number that no other spec has had for long; 0 is none. */
+static uint32_t spec_number(struct engine *e)
+{
+    if (++e->specs == 0)
+        e->specs = 1;
+    return e->specs;
+}
+
+static int spec_make(
+    struct engine *e, session_id session, const struct msg_submit *m, char *text, size_t text_bytes)
+{
+    struct core_spec *s = &e->last.spec;
     uint32_t pool = pool_of_name(e, m->pool);
     const struct engine_pool_config *p;
     bool durable;
+    int rc;
 
+    s->same = 0;
     if (pool == UINT32_MAX || pool >= e->pool_cap || e->pools[pool].name == NULL) {
         (void)snprintf(text, text_bytes, "no pool is named \"%.*s\"", (int)m->pool.len,
             (const char *)m->pool.data);
@@ -119,33 +136,52 @@ static int make_spec(struct engine *e, session_id session, const struct msg_subm
     s->pool = pool;
     s->uid = engine_session_uid(e, session);
     s->flags = (m->flags & (TASK_WAIT | TASK_QUIET | TASK_CHUNK)) | (durable ? TASK_DURABLE : 0);
-    s->call_bytes = (uint32_t)m->call.len;
     fill_policy(e, &m->options, &p->defaults, s);
-    return fill_needs(e, &m->options, s, text, text_bytes);
+    rc = fill_needs(e, &m->options, s, text, text_bytes);
+    if (rc < 0 || m->options.given != 0 || !spec_keeps(s))
+        return rc;
+    s->same = spec_number(e);
+    e->last.session = session;
+    e->last.flags = m->flags;
+    return 0;
 }
 
-static void refusal(struct engine *e, const struct core_spec *s, int code, bool journal, char *text,
-    size_t text_bytes)
+/* Does M ask for what the submit before asked for? Then only its bytes differ. */
+static bool spec_stands(const struct engine *e, session_id session, const struct msg_submit *m)
 {
-    struct core_pool_info i;
-    const char *reason = e->pools[s->pool].reason;
+    const struct last_spec *l = &e->last;
+    const struct engine_pool *p;
 
-    core_pool_info(e->core, s->pool, &i);
+    if (l->spec.same == 0 || l->session != session || l->flags != m->flags || m->options.given != 0)
+        return false;
+    p = &e->pools[l->spec.pool];
+    return p->name_bytes == m->pool.len && memcmp(p->name, m->pool.data, m->pool.len) == 0;
+}
+
+/* Why the core or the journal did not take it, for a person. */
+static void refusal(
+    struct engine *e, uint32_t call_bytes, int code, bool journal, char *text, size_t text_bytes)
+{
+    uint32_t pool = e->last.spec.pool;
+    struct core_pool_info i;
+    const char *reason = e->pools[pool].reason;
+
+    core_pool_info(e->core, pool, &i);
     if (journal)
         (void)snprintf(text, text_bytes, "the journal has no room: %s", error_text(code));
     else if (code == GANGER_EFULL && i.tasks < i.settings.backlog &&
-             i.bytes + s->call_bytes <= i.settings.backlog_bytes)
+             i.bytes + call_bytes <= i.settings.backlog_bytes)
         (void)snprintf(text, text_bytes,
             "the daemon knows as many tasks as limits.tasks lets it, kept results included");
     else if (code == GANGER_EFULL)
         (void)snprintf(text, text_bytes,
             "pool %s is full: %llu tasks of %llu, %llu bytes of %llu; wait for room",
-            core_pool_name(e->core, s->pool), (unsigned long long)i.tasks,
+            core_pool_name(e->core, pool), (unsigned long long)i.tasks,
             (unsigned long long)i.settings.backlog, (unsigned long long)i.bytes,
             (unsigned long long)i.settings.backlog_bytes);
     else if (code == GANGER_EBROKEN && reason != NULL)
         (void)snprintf(text, text_bytes, "pool %s is broken: %s; mend it, then resume the pool",
-            core_pool_name(e->core, s->pool), reason);
+            core_pool_name(e->core, pool), reason);
     else
         (void)snprintf(text, text_bytes, "%s", error_text(code));
 }
@@ -187,40 +223,59 @@ static void admission_undo(struct engine *e, struct admission *a)
     durable_free(a->durable);
 }
 
-static int admit(struct engine *e, session_id session, const struct msg_submit *m,
-    const struct core_spec *s, bool *ret_journal)
+/* Admit what the last spec asks for. */
+static int admit(
+    struct engine *e, session_id session, const struct msg_submit *m, bool *ret_journal)
 {
+    struct event *ev = &e->submit_event;
     struct admission a = { 0 };
-    int rc = admission_prepare(e, m, s, &a, ret_journal);
+    int rc = admission_prepare(e, m, &e->last.spec, &a, ret_journal);
 
     if (rc < 0) {
         durable_free(a.durable);
         return rc;
     }
     e->admission = &a;
-    rc = step(e, &(struct event){ .type = EVENT_SUBMIT,
-                     .session = session,
-                     .req = m->req,
-                     .spec = s,
-                     .ret_slot = &a.slot });
+    ev->session = session;
+    ev->req = m->req;
+    ev->spec = &e->last.spec;
+    ev->ret_slot = &a.slot;
+    rc = step(e, ev);
     e->admission = NULL;
     if (rc < 0)
         admission_undo(e, &a);
     return rc;
 }
 
-void engine_submit(struct engine *e, session_id session, const struct msg_submit *m)
+static void refuse(
+    struct engine *e, session_id session, const struct msg_submit *m, int code, bool journal)
 {
-    struct core_spec s;
     char text[512];
-    bool journal = false;
-    int rc = make_spec(e, session, m, &s, text, sizeof text);
 
-    if (rc == 0) {
-        rc = admit(e, session, m, &s, &journal);
-        if (rc < 0)
-            refusal(e, &s, rc, journal, text, sizeof text);
-    }
+    refusal(e, (uint32_t)m->call.len, code, journal, text, sizeof text);
+    e->cfg.net.refused(e->cfg.net.ctx, session, m->req, code, text);
+}
+
+/* A spec that stands in no other's place; false when it was refused. */
+static bool spec_new(struct engine *e, session_id session, const struct msg_submit *m)
+{
+    char text[512];
+    int rc = spec_make(e, session, m, text, sizeof text);
+
     if (rc < 0)
         e->cfg.net.refused(e->cfg.net.ctx, session, m->req, rc, text);
+    return rc == 0;
+}
+
+void engine_submit(struct engine *e, session_id session, const struct msg_submit *m)
+{
+    bool journal = false;
+    int rc;
+
+    if (!spec_stands(e, session, m) && !spec_new(e, session, m))
+        return;
+    e->last.spec.call_bytes = (uint32_t)m->call.len;
+    rc = admit(e, session, m, &journal);
+    if (rc < 0)
+        refuse(e, session, m, rc, journal);
 }

@@ -120,52 +120,60 @@ static void body_attach(struct outbox *o, struct body *body)
     o->batch_bodies += body->len;
 }
 
-void outbox_add_end(struct outbox *o, const struct msg_end *m, struct body *outcome)
+/* An empty outcome ends the item with two bytes, which become the head of a long one. */
+static void end_attach(
+    struct outbox *o, struct out *out, const struct msg_end *m, struct body *outcome)
 {
     struct msg_end end = *m;
-    struct out *out;
-    size_t len = outcome == NULL ? 0 : outcome->len;
     uint8_t *p;
 
-    out = outbox_batch(o, MSG_END, ITEM_HEAD_BYTES + len);
-    end.outcome = (struct slice){ len == 0 ? NULL : outcome->data, len };
-    if (len <= OUTBOX_COPY_MAX) {
-        msg_add_end(&o->batch, out, &end);
-        return;
-    }
-    /* An empty outcome ends the item with two bytes, which become the head of a long one. */
     end.outcome = (struct slice){ NULL, 0 };
     msg_add_end(&o->batch, out, &end);
     p = out_room(out, 3);
     if (p == NULL)
         return;
     p[-2] = 0xc6;
-    p[-1] = (uint8_t)(len >> 24);
-    p[0] = (uint8_t)(len >> 16);
-    p[1] = (uint8_t)(len >> 8);
-    p[2] = (uint8_t)len;
+    p[-1] = (uint8_t)(outcome->len >> 24);
+    p[0] = (uint8_t)(outcome->len >> 16);
+    p[1] = (uint8_t)(outcome->len >> 8);
+    p[2] = (uint8_t)outcome->len;
     out->len += 3;
     body_attach(o, outcome);
 }
 
-void outbox_add_hand(struct outbox *o, const struct msg_hand *m, struct body *call)
+void outbox_add_end(struct outbox *o, const struct msg_end *m, struct body *outcome)
+{
+    struct out *out = outbox_batch(o, MSG_END, ITEM_HEAD_BYTES + m->outcome.len);
+
+    if (m->outcome.len <= OUTBOX_COPY_MAX)
+        msg_add_end(&o->batch, out, m);
+    else
+        end_attach(o, out, m, outcome);
+}
+
+/* The call ends the item as it is: let one byte stand for it and take that away. */
+static void hand_attach(
+    struct outbox *o, struct out *out, const struct msg_hand *m, struct body *call)
 {
     static const uint8_t place[1] = { 0 };
     struct msg_hand hand = *m;
-    struct out *out = outbox_batch(o, MSG_HAND, ITEM_HEAD_BYTES + call->len);
 
-    hand.call = (struct slice){ call->data, call->len };
-    if (call->len <= OUTBOX_COPY_MAX) {
-        msg_add_hand(&o->batch, out, &hand);
-        return;
-    }
-    /* The call ends the item as it is: let one byte stand for it and take that away. */
     hand.call = (struct slice){ place, sizeof place };
     msg_add_hand(&o->batch, out, &hand);
     if (out->failed != 0)
         return;
     out->len -= sizeof place;
     body_attach(o, call);
+}
+
+void outbox_add_hand(struct outbox *o, const struct msg_hand *m, struct body *call)
+{
+    struct out *out = outbox_batch(o, MSG_HAND, ITEM_HEAD_BYTES + m->call.len);
+
+    if (m->call.len <= OUTBOX_COPY_MAX)
+        msg_add_hand(&o->batch, out, m);
+    else
+        hand_attach(o, out, m, call);
 }
 
 static int parts_to_iov(const struct outbox *o, struct iovec *iov)

@@ -59,10 +59,10 @@ struct out *outbox_batch(struct outbox *o, enum msg_type type, size_t item_bytes
 /* The buffer for a message that is a whole frame. Ends the batch under construction. */
 struct out *outbox_frame(struct outbox *o);
 
-/* Add an END item, the outcome (NULL: empty) by reference if it is large. */
+/* Add an END item; OUTCOME, the body of its outcome (NULL: it is empty), by reference if large. */
 void outbox_add_end(struct outbox *o, const struct msg_end *m, struct body *outcome);
 
-/* Add a HAND item, the call by reference if it is large. */
+/* Add a HAND item; CALL, the body of its call, by reference if it is large. */
 void outbox_add_hand(struct outbox *o, const struct msg_hand *m, struct body *call);
 
 /*

@@ -259,6 +259,11 @@ void model_effect(struct sim *s, const struct effect *e)
     case EFFECT_ENDED:
         told_ended(s, e);
         return;
+    case EFFECT_GONE:
+        outcome(s, e);
+        told_ended(s, e);
+        forgets(s, e);
+        return;
     case EFFECT_CANCEL:
         told_cancel(s, e);
         return;

@@ -48,6 +48,8 @@ static inline void end_send(
 {
     struct msg_end end = { .req = req, .id = id, .end = END_DONE, .attempts = 1 };
 
+    if (outcome != NULL)
+        end.outcome = (struct slice){ outcome->data, outcome->len };
     e->ops.ended(e->ops.ctx, session, &end, outcome);
 }
 

@@ -336,6 +336,7 @@ static inline void hand(struct world *w, uint32_t seq, uint32_t call_bytes)
     write_str(&call, "f", 1);
     write_bin(&call, payload, call_bytes);
     body = body_new(call.data, (uint32_t)call.len);
+    h.call = (struct slice){ body->data, body->len };
     w->ops.hand(w->ops.ctx, CHILD, GEN, &h, body);
     body_unref(body);
     out_done(&call);
