@@ -51,12 +51,15 @@ static void take_options(struct cursor *c, struct task_options *ret)
 {
     struct cursor copy;
 
-    /* The needs are read up to need_count only, so they are not cleared. */
-    memset(ret, 0, offsetof(struct task_options, needs));
+    /* What is not given is not looked at. */
+    ret->given = 0;
+    ret->need_count = 0;
     if (WIRE_LIKELY(c->at != c->end && *c->at == 0x80)) {
         c->at++;
         return;
     }
+    /* The needs are read up to need_count only, so they are not cleared. */
+    memset(ret, 0, offsetof(struct task_options, needs));
     copy = *c;
     options_read(&copy, ret);
     *c = copy;

@@ -35,7 +35,13 @@ static inline uint8_t *put_uint(uint8_t *p, uint64_t v)
 
     if (v < 0x80)
         return put_byte(p, (unsigned)v);
-    form = (unsigned)(v > UINT8_MAX) + (unsigned)(v > UINT16_MAX) + (unsigned)(v > UINT32_MAX);
+    if (v > UINT32_MAX) { /* all ids and fences */
+        be = htobe64(v);
+        p[0] = 0xcf;
+        memcpy(p + 1, &be, sizeof be);
+        return p + 9;
+    }
+    form = (unsigned)(v > UINT8_MAX) + (unsigned)(v > UINT16_MAX);
     bytes = 1u << form;
     be = htobe64(v << (64 - 8 * bytes));
     p[0] = (uint8_t)(0xcc + form);

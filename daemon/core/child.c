@@ -276,9 +276,16 @@ static int progress(struct core *c, uint32_t child)
     return 0;
 }
 
-static int result(struct core *c, uint32_t child, const struct event *ev)
+static int stale(struct core *c)
 {
-    int rc = hand_result(c, child, ev);
+    c->totals.stale++;
+    return GANGER_ESTALE;
+}
+
+int child_result(struct core *c, const struct event *ev)
+{
+    uint32_t child = child_find(c, ev->child, ev->gen);
+    int rc = child == 0 ? stale(c) : hand_result(c, child, ev);
 
     if (rc < 0 || ev->flag) /* of results that come together the last one counts for these */
         return rc;
@@ -302,15 +309,11 @@ int child_event(struct core *c, const struct event *ev)
 {
     uint32_t child = child_find(c, ev->child, ev->gen);
 
-    if (child == 0) {
-        c->totals.stale++;
-        return GANGER_ESTALE;
-    }
+    if (child == 0)
+        return stale(c);
     switch (ev->type) {
     case EVENT_CHILD_READY:
         return became_ready(c, child);
-    case EVENT_CHILD_RESULT:
-        return result(c, child, ev);
     case EVENT_CHILD_RETURNED:
         return returned(c, child, ev);
     case EVENT_CHILD_TAKEN:

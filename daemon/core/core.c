@@ -197,8 +197,6 @@ static int session_event(struct core *c, const struct event *ev)
     case EVENT_SESSION_GONE:
         session_left(c, ev->session);
         return 0;
-    case EVENT_SUBMIT:
-        return submit(c, ev);
     case EVENT_CANCEL:
         return cancel_event(c, ev);
     case EVENT_DROP:
@@ -218,14 +216,18 @@ int core_step(struct core *c, uint64_t now_us, const struct event *ev)
     if (now_us > c->now)
         c->now = now_us;
     c->effect_count = 0;
-    graves_clear(c);
+    if (c->graves != 0)
+        graves_clear(c);
     switch (ev->type) {
     case EVENT_TURN:
         turn(c);
         return 0;
+    case EVENT_SUBMIT:
+        return submit(c, ev);
+    case EVENT_CHILD_RESULT:
+        return child_result(c, ev);
     case EVENT_SESSION_OPEN:
     case EVENT_SESSION_GONE:
-    case EVENT_SUBMIT:
     case EVENT_WAIT:
     case EVENT_UNWAIT:
     case EVENT_CANCEL:
@@ -238,7 +240,6 @@ int core_step(struct core *c, uint64_t now_us, const struct event *ev)
         return store_event(c, ev);
     case EVENT_PROGRESS:
     case EVENT_CHILD_READY:
-    case EVENT_CHILD_RESULT:
     case EVENT_CHILD_RETURNED:
     case EVENT_CHILD_TAKEN:
     case EVENT_LINK_CLOSED:

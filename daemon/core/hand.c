@@ -1,4 +1,4 @@
-#include "core/internal.h"
+#include "core/move.h"
 
 /* Slot of hand number SEQ, which must be unfinished and not taken back. */
 static uint32_t slot_of(const struct child *k, uint32_t seq)
@@ -93,9 +93,9 @@ void hand_give(struct core *c, uint32_t child, uint32_t slot)
     t->attempts++;
     if (seq == k->done) {
         k->last_us = c->now;
-        task_move(c, slot, TASK_RUNNING);
+        task_move_of(c, slot, t, y, TASK_RUNNING);
     } else {
-        task_move(c, slot, TASK_HANDED);
+        task_move_of(c, slot, t, y, TASK_HANDED);
     }
     t->child = child;
     if (y->need_count > 0)

@@ -371,7 +371,7 @@ int waiter_remove(struct core *c, uint32_t slot, uint64_t session, uint64_t req)
 void waiters_accepted(struct core *c, uint32_t slot, bool unknown);
 uint32_t waiters_ended(struct core *c, uint32_t slot); /* how many sessions were told */
 /* If just one session waits for the end, it is told by EFFECT_GONE. */
-bool waiters_gone(struct core *c, uint32_t slot);
+bool waiters_gone(struct core *c, struct task *t, uint32_t slot);
 void waiters_cancel_answer(struct core *c, uint32_t slot, int code);
 void waiters_progress(struct core *c, uint32_t slot);
 void waiters_drop(struct core *c, uint32_t slot);
@@ -398,6 +398,7 @@ void pool_fail_waiting(struct core *c, struct pool *p);
 
 /* child.c */
 int child_event(struct core *c, const struct event *ev);
+int child_result(struct core *c, const struct event *ev);
 void child_deadline(struct core *c, uint32_t child);
 void child_spawn(struct core *c, struct pool *p);
 void child_list(struct core *c, uint32_t child); /* put into the list that fits, or none */

@@ -26,7 +26,7 @@ uint32_t lane_find(struct core *c, uint32_t pool, uint8_t priority, uint32_t uid
         lane_at(c, unused)->uid = uid;
         return unused;
     }
-    lane = slab_take_raw(&c->lanes);
+    lane = slab_take_raw(&c->lanes, sizeof(struct lane));
     if (lane == 0)
         return 0;
     l = lane_at(c, lane);

@@ -14,7 +14,7 @@ uint32_t line_find(struct core *c, uint32_t sem, uint32_t pool)
         line = line_at(c, line)->next;
     if (line != 0)
         return line;
-    line = slab_take_raw(&c->lines);
+    line = slab_take_raw(&c->lines, sizeof(struct line));
     if (line == 0)
         return 0;
     *line_at(c, line) = (struct line){ .pool = pool, .next = s->lines };

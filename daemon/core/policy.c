@@ -68,7 +68,8 @@ static uint32_t policy_new(struct core *c, const struct core_spec *s, uint32_t l
 
     if (s->need_count > 0)
         needs = needs_new(c, s, lane_at(c, lane)->pool);
-    cell = needs == NULL && s->need_count > 0 ? 0 : slab_take_raw(&c->policies);
+    cell = needs == NULL && s->need_count > 0 ? 0
+                                              : slab_take_raw(&c->policies, sizeof(struct policy));
     if (cell == 0) {
         free(needs);
         return 0;
@@ -173,5 +174,5 @@ void policy_drop(struct core *c, uint32_t policy)
     free(y->needs);
     y->needs = NULL;
     y->lines = NULL;
-    slab_give(&c->policies, policy);
+    slab_give_sized(&c->policies, policy, sizeof(struct policy));
 }

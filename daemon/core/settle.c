@@ -1,4 +1,4 @@
-#include "core/internal.h"
+#include "core/move.h"
 
 static void keep_cause(struct core *c, struct task *t, struct core_cause cause)
 {
@@ -111,11 +111,11 @@ static bool gone(struct core *c, uint32_t slot, struct task *t)
         return false;
     t->end = TASK_DONE;
     t->code = 0;
-    if (!waiters_gone(c, slot))
+    if (!waiters_gone(c, t, slot))
         return false;
     y->pool->done_total++;
     c->totals.done++;
-    task_move(c, slot, TASK_FREE);
+    task_move_of(c, slot, t, y, TASK_FREE);
     task_free(c, slot);
     return true;
 }

@@ -80,7 +80,7 @@ static int slab_grow(struct slab *s)
     return 0;
 }
 
-uint32_t slab_take_raw(struct slab *s)
+uint32_t slab_take_slow(struct slab *s)
 {
     struct slab_chunk *k;
     uint32_t chunk, cell;
@@ -107,7 +107,7 @@ uint32_t slab_take_raw(struct slab *s)
 
 uint32_t slab_take(struct slab *s)
 {
-    uint32_t cell = slab_take_raw(s);
+    uint32_t cell = slab_take_slow(s);
 
     if (cell != 0)
         memset(slab_at(s, cell), 0, s->cell_bytes);

@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "proto/assert.h"
 
 #ifndef SLAB_CHUNK_BITS
 #define SLAB_CHUNK_BITS 12u
@@ -39,9 +42,10 @@ void slab_init(struct slab *s, uint32_t cell_bytes);
 void slab_done(struct slab *s);
 /* A zeroed cell, or 0 when there is no memory. */
 uint32_t slab_take(struct slab *s);
-/* The same for whoever writes all of it: it holds what was left in it. */
-uint32_t slab_take_raw(struct slab *s);
 void slab_give(struct slab *s, uint32_t cell);
+
+/* slab_take_raw() in all cases. */
+uint32_t slab_take_slow(struct slab *s);
 
 /* Whether there is memory at CELL, which is below `used`: a live cell, or one that once was. */
 static inline bool slab_has(const struct slab *s, uint32_t cell)
@@ -60,6 +64,47 @@ static inline void *slab_at_sized(const struct slab *s, uint32_t cell, size_t ce
 {
     return s->chunks[cell >> SLAB_CHUNK_BITS].cells +
            (size_t)(cell & (SLAB_CHUNK - 1)) * cell_bytes;
+}
+
+/*
+ * slab_take() for whoever writes all of the cell: it holds what was left in it. Like
+ * slab_give_sized() inline for the case that most have: a chunk that is neither full nor empty,
+ * before or after.
+ */
+static inline uint32_t slab_take_raw(struct slab *s, size_t cell_bytes)
+{
+    struct slab_chunk *k;
+    uint32_t cell, next;
+
+    if (s->room == 0)
+        return slab_take_slow(s);
+    k = &s->chunks[s->room - 1];
+    cell = k->free_head;
+    if (cell == 0 || k->live == 0)
+        return slab_take_slow(s);
+    memcpy(&next, slab_at_sized(s, cell, cell_bytes), sizeof next);
+    if (next == 0)
+        return slab_take_slow(s);
+    k->free_head = next;
+    k->live++;
+    s->live++;
+    return cell;
+}
+
+/* slab_give() for whoever knows how large a cell is. */
+static inline void slab_give_sized(struct slab *s, uint32_t cell, size_t cell_bytes)
+{
+    struct slab_chunk *k = &s->chunks[cell >> SLAB_CHUNK_BITS];
+
+    if (k->free_head == 0 || k->live < 2) {
+        slab_give(s, cell);
+        return;
+    }
+    GANGER_ASSERT(cell != 0 && cell < s->used);
+    memcpy(slab_at_sized(s, cell, cell_bytes), &k->free_head, sizeof k->free_head);
+    k->free_head = cell;
+    k->live--;
+    s->live--;
 }
 
 #endif

@@ -1,20 +1,12 @@
-#include "core/internal.h"
+#include "core/move.h"
 
 #include <string.h>
-
-#define TO_STATE(s) (1u << (s))
-#define TO(s)       TO_STATE(TASK_##s)
-
-struct state_row {
-    const char *name;
-    uint32_t to; /* bits of the states that may follow */
-};
 
 /*
  * The legal moves. A task is created in STORING (durable), or moves on from FREE at once. STARTING
  * is for tasks that must not be begun twice.
  */
-static const struct state_row rows[TASK_STATES] = {
+const struct state_row task_rows[TASK_STATES] = {
     [TASK_FREE] = { "free", TO(STORING) | TO(DELAYED) | TO(READY) },
     [TASK_STORING] = { "storing", TO(DELAYED) | TO(READY) | TO(SETTLING) },
     /* A replayed task waits here until all that is known of it was read: it may have ended. */
@@ -43,31 +35,18 @@ static const struct state_row rows[TASK_STATES] = {
 
 const char *core_task_state_name(enum task_state s)
 {
-    return (unsigned)s < TASK_STATES ? rows[s].name : "?";
+    return (unsigned)s < TASK_STATES ? task_rows[s].name : "?";
 }
 
 uint32_t core_task_moves(enum task_state s)
 {
-    return rows[s].to;
+    return task_rows[s].to;
 }
 
-/* States in which a task counts against its pool's backlog. */
-#define WAITS (TO(STORING) | TO(DELAYED) | TO(READY) | TO(BLOCKED) | TO(HANDED))
-/* States that a task is in some list of, so that it is taken out of it. */
-#define LISTED (TO(DELAYED) | TO(READY) | TO(BLOCKED))
-/* States that a deadline may end. */
-#define TIMED                                                                                      \
-    (TO(DELAYED) | TO(READY) | TO(BLOCKED) | TO(RUNNING) | TO(DONE) | TO(FAILED) | TO(CANCELLED) | \
-        TO(DEAD))
-/* States whose tasks go back to where their age belongs: they had their turn, or were woken. */
-#define TURNED (TO(HANDED) | TO(RUNNING) | TO(STOPPING) | TO(BLOCKED))
-
-static void state_leave(
+void task_leave(
     struct core *c, uint32_t slot, struct task *t, const struct policy *y, enum task_state to)
 {
-    if (t->state == TASK_READY)
-        lane_remove(c, y, t);
-    else if (t->state == TASK_BLOCKED)
+    if (t->state == TASK_BLOCKED)
         sem_unpark(c, slot);
     else if (t->state == TASK_DELAYED && (t->marks & MARK_HELD) != 0)
         held_remove(c, slot);
@@ -84,9 +63,7 @@ static uint64_t earlier_of(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Each state's own deadline. STOPPING and the ends set their own. */
-static void state_deadline(
-    struct core *c, uint32_t slot, const struct task *t, const struct policy *y)
+void task_time(struct core *c, uint32_t slot, const struct task *t, const struct policy *y)
 {
     uint64_t when = CORE_NEVER;
 
@@ -111,45 +88,11 @@ static void state_deadline(
         heap_set(&c->heap, DUE_TASK, slot, when);
 }
 
-static void state_count(struct core *c, struct task *t, struct pool *p, enum task_state to)
-{
-    uint32_t did = WAITS & TO_STATE(t->state), does = WAITS & TO_STATE(to);
-
-    p->count[t->state]--;
-    p->count[to]++;
-    if ((t->flags & CORE_TASK_DURABLE) == 0)
-        p->fleeting += (uint64_t)(to == TASK_READY) - (uint64_t)(t->state == TASK_READY);
-    t->state = (uint8_t)to;
-    if ((did != 0) == (does != 0))
-        return;
-    p->tasks += does != 0 ? 1 : (uint64_t)-1;
-    p->bytes += does != 0 ? t->call_bytes : -(uint64_t)t->call_bytes;
-    if (does == 0 && p->room_head != 0)
-        room_check(c, p, 0);
-}
-
 void task_move(struct core *c, uint32_t slot, enum task_state to)
 {
     struct task *t = task_at(c, slot);
-    const struct policy *y = policy_of(c, t);
-    uint32_t from = TO_STATE(t->state);
 
-    GANGER_ASSERT((rows[t->state].to & TO_STATE(to)) != 0);
-    if ((LISTED & from) != 0 || (t->marks & MARK_PERMITS) != 0)
-        state_leave(c, slot, t, y, to);
-    state_count(c, t, y->pool, to);
-    if (to == TASK_RUNNING)
-        t->when = c->now;
-    if (to == TASK_READY) {
-        t->when = 0; /* so that it is not parked */
-        if ((TURNED & from) != 0)
-            lane_insert(c, y, slot);
-        else
-            lane_push(c, y, slot);
-        pool_dirty(c, y->pool->index);
-    }
-    if (t->heap_pos != 0 || (TIMED & TO_STATE(to)) != 0)
-        state_deadline(c, slot, t, y);
+    task_move_of(c, slot, t, policy_of(c, t), to);
 }
 
 void task_keep(struct core *c, uint32_t slot, uint64_t forget_at)
@@ -165,11 +108,11 @@ void task_keep(struct core *c, uint32_t slot, uint64_t forget_at)
 static void admit_undo(struct core *c, uint32_t slot, uint32_t policy, uint32_t extra)
 {
     if (extra != 0)
-        slab_give(&c->extras, extra);
+        slab_give_sized(&c->extras, extra, sizeof(struct extra));
     if (policy != 0)
         policy_drop(c, policy);
     if (slot != 0)
-        slab_give(&c->tasks, slot);
+        slab_give_sized(&c->tasks, slot, sizeof(struct task));
 }
 
 static void admitted(struct core *c, uint32_t slot, const struct policy *y)
@@ -186,10 +129,10 @@ int task_admit(struct core *c, const struct core_spec *spec, uint64_t id, uint32
 
     if (ids_reserve(c) < 0 || objects_reserve(c, 1) < 0)
         return GANGER_ENOMEM;
-    slot = slab_take_raw(&c->tasks);
+    slot = slab_take_raw(&c->tasks, sizeof(struct task));
     policy = policy_find(c, spec);
     if (more)
-        extra = slab_take_raw(&c->extras);
+        extra = slab_take_raw(&c->extras, sizeof(struct extra));
     if (slot == 0 || policy == 0 || (more && extra == 0)) {
         admit_undo(c, slot, policy, extra);
         return GANGER_ENOMEM;
@@ -266,7 +209,7 @@ void task_ready(struct core *c, uint32_t slot)
         task_end(c, slot, TASK_FAILED, GANGER_EBROKEN, true);
         return;
     }
-    task_move(c, slot, TASK_READY);
+    task_move_of(c, slot, t, y, TASK_READY);
 }
 
 static int submit_refuse(const struct core *c, const struct pool *p, const struct core_spec *spec)

@@ -67,7 +67,7 @@ static int waiter_new(struct core *c, enum waiter_kind kind, uint32_t owner, uin
         return GANGER_ESTALE;
     if (*list != 0 && !list_last(c, *list, &last))
         return GANGER_EFULL;
-    cell = slab_take_raw(&c->waiters);
+    cell = slab_take_raw(&c->waiters, sizeof(struct waiter));
     if (cell == 0)
         return GANGER_ENOMEM;
     s = &c->sessions[session_index(session)];
@@ -89,9 +89,21 @@ static int waiter_new(struct core *c, enum waiter_kind kind, uint32_t owner, uin
     return 0;
 }
 
+/* Of its session's list, and its memory. */
+static void waiter_leave(struct core *c, const struct waiter *w, uint32_t cell)
+{
+    if (w->session_prev == 0)
+        c->sessions[w->session].waiters = w->session_next;
+    else
+        waiter_at(c, w->session_prev)->session_next = w->session_next;
+    if (w->session_next != 0)
+        waiter_at(c, w->session_next)->session_prev = w->session_prev;
+    slab_give_sized(&c->waiters, cell, sizeof(struct waiter));
+}
+
 static void waiter_free(struct core *c, uint32_t cell)
 {
-    struct waiter *w = waiter_at(c, cell);
+    const struct waiter *w = waiter_at(c, cell);
 
     if (w->prev == 0)
         *owner_list(c, w) = w->next;
@@ -99,13 +111,7 @@ static void waiter_free(struct core *c, uint32_t cell)
         waiter_at(c, w->prev)->next = w->next;
     if (w->next != 0)
         waiter_at(c, w->next)->prev = w->prev;
-    if (w->session_prev == 0)
-        c->sessions[w->session].waiters = w->session_next;
-    else
-        waiter_at(c, w->session_prev)->session_next = w->session_next;
-    if (w->session_next != 0)
-        waiter_at(c, w->session_next)->session_prev = w->session_prev;
-    slab_give(&c->waiters, cell);
+    waiter_leave(c, w, cell);
 }
 
 static void acting_end(struct core *c, struct session *s)
@@ -236,18 +242,24 @@ uint32_t waiters_ended(struct core *c, uint32_t slot)
     return told;
 }
 
-bool waiters_gone(struct core *c, uint32_t slot)
+bool waiters_gone(struct core *c, struct task *t, uint32_t slot)
 {
-    const struct task *t = task_at(c, slot);
     const struct waiter *w;
+    struct effect *e;
 
     if (t->waiters == 0)
         return false;
     w = waiter_at(c, t->waiters);
     if (w->next != 0 || w->kind != WAITER_END)
         return false;
-    end_described(t, tell(c, EFFECT_GONE, w, slot, 0));
-    waiter_free(c, t->waiters);
+    e = effect_add(c, EFFECT_GONE);
+    e->session = c->sessions[w->session].handle;
+    e->req = w->req;
+    e->slot = slot;
+    e->id = t->id;
+    end_described(t, e);
+    waiter_leave(c, w, t->waiters);
+    t->waiters = 0;
     return true;
 }
 

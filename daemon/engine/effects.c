@@ -124,20 +124,12 @@ static void run_pool(struct engine *e, const struct effect *f)
     }
 }
 
+/* What not every task has. */
 static void run(struct engine *e, const struct effect *f)
 {
     switch (f->type) {
-    case EFFECT_HAND:
-        run_hand(e, f);
-        return;
-    case EFFECT_GONE:
-        run_gone(e, f);
-        return;
     case EFFECT_ENDED:
         run_ended(e, f, entry_body(e, f->slot));
-        return;
-    case EFFECT_APPEND:
-        fact_append(e, f->slot, f->id, (enum fact)f->fact);
         return;
     case EFFECT_OUTCOME:
         outcome_keep(e, f);
@@ -169,8 +161,16 @@ static void run(struct engine *e, const struct effect *f)
 void effects_run(struct engine *e)
 {
     size_t count;
-    const struct effect *effects = core_effects(e->core, &count);
+    const struct effect *f = core_effects(e->core, &count);
 
-    for (size_t i = 0; i < count; i++)
-        run(e, &effects[i]);
+    for (const struct effect *end = f + count; f != end; f++) {
+        if (f->type == EFFECT_HAND)
+            run_hand(e, f);
+        else if (f->type == EFFECT_GONE)
+            run_gone(e, f);
+        else if (f->type == EFFECT_APPEND)
+            fact_append(e, f->slot, f->id, (enum fact)f->fact);
+        else
+            run(e, f);
+    }
 }

@@ -43,6 +43,17 @@ static void admit(struct engine *e)
     e->admission = NULL;
 }
 
+static void queue_run(struct engine *e)
+{
+    for (uint32_t i = 0; i < e->queue_len; i++) {
+        struct event next = e->queue[i];
+
+        (void)core_step(e->core, e->now_us, &next);
+        effects_run(e);
+    }
+    e->queue_len = 0;
+}
+
 int step(struct engine *e, const struct event *ev)
 {
     int rc;
@@ -56,13 +67,8 @@ int step(struct engine *e, const struct event *ev)
     if (e->admission != NULL && rc == 0)
         admit(e);
     effects_run(e);
-    for (uint32_t i = 0; i < e->queue_len; i++) {
-        struct event next = e->queue[i];
-
-        (void)core_step(e->core, e->now_us, &next);
-        effects_run(e);
-    }
-    e->queue_len = 0;
+    if (e->queue_len != 0)
+        queue_run(e);
     e->busy = false;
     return rc;
 }

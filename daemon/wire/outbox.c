@@ -8,10 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* A frame is ended rather than made longer than this, so that a large body gets one of its own. */
-#define FRAME_SOFT_BYTES (256u * 1024)
-#define SPARE_BYTES_MAX  (1024u * 1024)
-#define WRITE_PARTS      64
+#define SPARE_BYTES_MAX (1024u * 1024)
+#define WRITE_PARTS     64
 /* One peer that reads as fast as we write must not keep the others waiting. */
 #define WRITE_ROUNDS    32
 #define ITEM_HEAD_BYTES 64u
@@ -63,14 +61,8 @@ static void buffer_give(struct outbox *o)
     out_done(&o->bytes);
 }
 
-struct out *outbox_batch(struct outbox *o, enum msg_type type, size_t item_bytes)
+struct out *outbox_batch_new(struct outbox *o, enum msg_type type)
 {
-    if (o->batch_type == (uint32_t)type && o->batch.count < GANGER_BATCH_MAX) {
-        size_t bytes = o->bytes.len - o->batch.mark + o->batch_bodies;
-
-        if (o->batch.count == 0 || bytes + item_bytes <= FRAME_SOFT_BYTES)
-            return &o->bytes;
-    }
     batch_finish(o);
     buffer_take(o);
     batch_begin(&o->batch, &o->bytes, type);

@@ -50,11 +50,25 @@ static inline size_t outbox_unsent(const struct outbox *o)
     return o->bytes.len + o->body_bytes;
 }
 
+/* A frame is ended rather than made longer than this, so that a large body gets one of its own. */
+#define OUTBOX_FRAME_BYTES (256u * 1024)
+
+/* For outbox_batch(): ends what is under construction and begins a batch of TYPE. */
+struct out *outbox_batch_new(struct outbox *o, enum msg_type type);
+
 /*
  * The buffer for one more item of a batch of TYPE that takes about ITEM_BYTES: add it with
  * msg_add_xxx(&o->batch, ...). Ends another batch and one that would grow too long.
  */
-struct out *outbox_batch(struct outbox *o, enum msg_type type, size_t item_bytes);
+static inline struct out *outbox_batch(struct outbox *o, enum msg_type type, size_t item_bytes)
+{
+    size_t bytes = o->bytes.len - o->batch.mark + o->batch_bodies + item_bytes;
+
+    if (o->batch_type != (uint32_t)type || o->batch.count >= GANGER_BATCH_MAX ||
+        (bytes > OUTBOX_FRAME_BYTES && o->batch.count != 0))
+        return outbox_batch_new(o, type);
+    return &o->bytes;
+}
 
 /* The buffer for a message that is a whole frame. Ends the batch under construction. */
 struct out *outbox_frame(struct outbox *o);

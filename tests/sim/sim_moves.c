@@ -11,6 +11,8 @@ void __real_task_move(struct core *c, uint32_t slot, enum task_state to);
 void __wrap_task_move(struct core *c, uint32_t slot, enum task_state to);
 void __real_task_ready(struct core *c, uint32_t slot);
 void __wrap_task_ready(struct core *c, uint32_t slot);
+void __real_hand_give(struct core *c, uint32_t child, uint32_t slot);
+void __wrap_hand_give(struct core *c, uint32_t child, uint32_t slot);
 int __real_submit(struct core *c, const struct event *ev);
 int __wrap_submit(struct core *c, const struct event *ev);
 
@@ -25,7 +27,15 @@ void __wrap_task_move(struct core *c, uint32_t slot, enum task_state to)
     __real_task_move(c, slot, to);
 }
 
-/* Its own calls of the mover stay inside its file, so what it did is read from the result. */
+/* What moves tasks inline is seen by what it did. */
+void __wrap_hand_give(struct core *c, uint32_t child, uint32_t slot)
+{
+    uint8_t from = task_at(c, slot)->state;
+
+    __real_hand_give(c, child, slot);
+    watched->moves[from][task_at(c, slot)->state]++;
+}
+
 void __wrap_task_ready(struct core *c, uint32_t slot)
 {
     uint8_t from = task_at(c, slot)->state;
