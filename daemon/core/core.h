@@ -300,6 +300,7 @@ struct core_task_info {
     uint8_t cause_count;
     struct core_cause causes[GANGER_CAUSES_MAX];
 };
+bool core_knows(const struct core *c, uint64_t id);
 /* GANGER_ENOTASK if unknown. */
 int core_task_info(const struct core *c, uint64_t id, struct core_task_info *ret);
 int core_slot_info(const struct core *c, uint32_t slot, struct core_task_info *ret);

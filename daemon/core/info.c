@@ -46,6 +46,11 @@ int core_slot_info(const struct core *c, uint32_t slot, struct core_task_info *r
     return 0;
 }
 
+bool core_knows(const struct core *c, uint64_t id)
+{
+    return ids_find(c, id) != 0;
+}
+
 int core_task_info(const struct core *c, uint64_t id, struct core_task_info *ret)
 {
     return core_slot_info(c, ids_find(c, id), ret);

@@ -62,10 +62,7 @@ static uint64_t pop(struct kept *k)
 /* Those at the front that were forgotten meanwhile; a few at a time, since they may be many. */
 static void trim(struct engine *e)
 {
-    struct core_task_info t;
-
-    for (unsigned n = 0; n < 2 && e->kept.first != NULL &&
-                         core_task_info(e->core, front(&e->kept), &t) == GANGER_ENOTASK;
+    for (unsigned n = 0; n < 2 && e->kept.first != NULL && !core_knows(e->core, front(&e->kept));
          n++)
         (void)pop(&e->kept);
 }
