@@ -106,6 +106,9 @@ void child_guard_ends(void);
 /* Let the timer ring once in US microseconds; 0 stops it. */
 void child_timer_set(struct child *c, uint64_t us);
 
+/* Stop the timer that lend_begin() set, if it has not rung: no call is to be interrupted by it. */
+void child_timer_rest(struct child *c);
+
 /* Write all BYTES to the link. Returns 0 or GANGER_ECONN. Safe in a signal handler. */
 int child_send(const void *data, size_t bytes);
 

@@ -11,7 +11,10 @@
 #define LONG_TASK_US 20u
 /* Results do not wait longer than this for those of other short tasks. */
 #define GATHER_US 50u
-/* When a task runs while results wait for it, the timer sends them after this time. */
+/*
+ * When a task runs while results wait for it, the timer sends them after this time at the latest.
+ * It is not stopped when they leave earlier: it rings once for all that run meanwhile.
+ */
 #define BACKSTOP_US 2000u
 /* Between two reports of progress. */
 #define PROGRESS_US 50000u
@@ -42,11 +45,13 @@ static void add_result(struct child *c, uint32_t seq, int code, struct slice out
 /* Let handlers send what is gathered, from here to lend_end(). */
 static void lend_begin(struct child *c)
 {
+    c->lent = 1;
+    /* Lent first: were it to ring in between, nobody would be left to send what is gathered. */
+    atomic_signal_fence(memory_order_seq_cst);
     if (c->batch_open && !c->timer_armed) {
         c->timer_armed = true;
         child_timer_set(c, BACKSTOP_US);
     }
-    c->lent = 1;
 }
 
 static void lend_end(struct child *c)
@@ -133,8 +138,10 @@ static void run_known(struct child *c, struct function_entry *f, const struct ms
 {
     bool chunk = (hand->flags & TASK_CHUNK) != 0;
 
-    if (f != NULL && f->slow)
+    if (f != NULL && f->slow) {
         child_flush(c);
+        child_timer_rest(c);
+    }
     if (chunk)
         run_chunk(c, f, hand->payload);
     else

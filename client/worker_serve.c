@@ -36,9 +36,6 @@ void child_flush(struct child *c)
     if (child_send(c->out.data, c->out.len) < 0)
         child_give_up("the link to the coordinator is broken");
     out_consume(&c->out, c->out.len);
-    if (c->timer_armed)
-        child_timer_set(c, 0);
-    c->timer_armed = false;
 }
 
 static void child_hand(struct child *c, const struct msg_hand *hand)
@@ -126,6 +123,7 @@ void child_serve(struct child *c)
         }
         child_flush(c);
         if (!child_read(c, need))
-            return;
+            break;
     }
+    child_timer_rest(c);
 }

@@ -51,6 +51,14 @@ void child_timer_set(struct child *c, uint64_t us)
     (void)timer_settime(c->timer, 0, &when, NULL);
 }
 
+void child_timer_rest(struct child *c)
+{
+    if (!c->timer_armed)
+        return;
+    child_timer_set(c, 0);
+    c->timer_armed = false;
+}
+
 /* Send what is gathered from a handler: nobody else touches it now. */
 static void send_gathered(struct child *c)
 {

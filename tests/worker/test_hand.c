@@ -84,6 +84,45 @@ static void test_hand_result_not_held_back_by_the_next_task(void **state)
     finish(f, &c);
 }
 
+static void test_hand_result_not_held_back_after_the_timer_rang_idly(void **state)
+{
+    struct fake *f = *state;
+    struct fake_child c;
+    struct fake_result r;
+    struct out o = { 0 }, number = pay_int(5), nap = pay_int(20), payload;
+    struct batch b;
+    char path[100];
+    /* So that the last of them is gathered, however the first ones leave. */
+    const int many = 20;
+
+    fifo_make(f, "fifo", path, sizeof path);
+    payload = pay_text(path);
+    with_child(f, &c);
+    /* Sets the timer, which rings while there is nothing to send. */
+    hand_many(&c, "echo", &number, many);
+    for (int i = 0; i < many; i++)
+        fake_result(&c, &r);
+    fake_call(&c, "sleep_ms", &nap, &r);
+    batch_begin(&b, &o, MSG_HAND);
+    for (int i = 0; i < many; i++)
+        (void)fake_hand_add(&c, &b, &o, "echo", &number, 0);
+    (void)fake_hand_add(&c, &b, &o, "wait", &payload, 0);
+    batch_end(&b, &o);
+    page_grant(c.page, c.next);
+    fake_send(c.link.fd, &o);
+    for (int i = 0; i < many; i++) {
+        fake_result(&c, &r);
+        assert_outcome_int(&r, 5);
+    }
+    (void)close(fifo_open(path));
+    fake_result(&c, &r);
+    assert_outcome_int(&r, 0);
+    out_done(&number);
+    out_done(&nap);
+    out_done(&payload);
+    finish(f, &c);
+}
+
 static void test_hand_task_known_as_long_is_not_interrupted(void **state)
 {
     struct fake *f = *state;
@@ -96,11 +135,14 @@ static void test_hand_task_known_as_long_is_not_interrupted(void **state)
     fake_call(&c, "nap_ms", &nap, &r);
     assert_outcome_int(&r, 0);
     batch_begin(&b, &o, MSG_HAND);
+    /* The second one sets the timer, since it is not known to be short. */
+    (void)fake_hand_add(&c, &b, &o, "echo", &number, 0);
     (void)fake_hand_add(&c, &b, &o, "echo", &number, 0);
     (void)fake_hand_add(&c, &b, &o, "nap_ms", &nap, 0);
     batch_end(&b, &o);
     page_grant(c.page, c.next);
     fake_send(c.link.fd, &o);
+    fake_result(&c, &r);
     fake_result(&c, &r);
     fake_result(&c, &r);
     assert_outcome_int(&r, 0);
@@ -422,6 +464,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_hand_many_answered_in_order_in_few_messages, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_result_not_held_back_by_the_next_task, fake_setup, fake_teardown),
+        cmocka_unit_test_setup_teardown(test_hand_result_not_held_back_after_the_timer_rang_idly, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_task_known_as_long_is_not_interrupted, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_that_forks_says_nothing_twice, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_results_survive_the_crash_of_a_later_task, fake_setup, fake_teardown),
