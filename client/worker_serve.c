@@ -2,6 +2,7 @@
 #include "client/worker_sweep.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,17 @@ static void child_input_room(struct child *c, size_t need)
     c->in_cap = cap;
 }
 
+/*
+ * Wait for input. A blocking recv() would do, but is woken for nothing each time that the
+ * coordinator reads a result: then the socket has room again, which poll() is not asked for.
+ */
+static void child_await(void)
+{
+    struct pollfd link = { CHILD_LINK, POLLIN, 0 };
+
+    (void)poll(&link, 1, -1);
+}
+
 /* Read what there is; false at the end of the link. */
 static bool child_read(struct child *c, size_t need)
 {
@@ -92,8 +104,9 @@ static bool child_read(struct child *c, size_t need)
 
     child_input_room(c, need);
     do {
-        n = recv(CHILD_LINK, c->in + c->in_bytes, c->in_cap - c->in_bytes, 0);
-    } while (n < 0 && errno == EINTR);
+        child_await();
+        n = recv(CHILD_LINK, c->in + c->in_bytes, c->in_cap - c->in_bytes, MSG_DONTWAIT);
+    } while (n < 0 && (errno == EINTR || errno == EAGAIN));
     if (n < 0 && errno != ECONNRESET)
         child_give_up("the link to the coordinator cannot be read");
     if (n <= 0)

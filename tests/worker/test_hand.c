@@ -1,6 +1,7 @@
 /* Hands: many at once, taken back, asked to stop, lost. */
 #include "tests/worker/fake.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -49,6 +50,54 @@ static void test_hand_many_answered_in_order_in_few_messages(void **state)
     }
     assert_true(messages < GANGER_HAND_MAX / 4);
     assert_int_equal(page_begun(c.page), GANGER_HAND_MAX);
+    out_done(&number);
+    finish(f, &c);
+}
+
+/* Wait until the child sleeps, which it does when it waits; returns how often it has. */
+static long sleeps_when_asleep(pid_t pid)
+{
+    static const char label[] = "\nvoluntary_ctxt_switches:";
+    char path[64];
+
+    (void)snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+    for (int i = 0; i < FAKE_LIMIT_MS; i++) {
+        char *text = file_text(path);
+        const char *at = strstr(text, label);
+        bool asleep = strstr(text, "State:\tS") != NULL;
+        long count = at == NULL ? -1 : strtol(at + strlen(label), NULL, 10);
+
+        free(text);
+        if (asleep && count >= 0)
+            return count;
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    }
+    fail_msg("process %ld does not wait", (long)pid);
+    return 0;
+}
+
+static void test_hand_child_sleeps_on_when_its_result_is_read(void **state)
+{
+    struct fake *f = *state;
+    struct fake_child c;
+    struct fake_result r;
+    struct out number = pay_int(5);
+    const int rounds = 20;
+    long sleeps;
+
+    with_child(f, &c);
+    fake_call(&c, "echo", &number, &r);
+    sleeps = sleeps_when_asleep(c.pid);
+    for (int i = 0; i < rounds; i++) {
+        struct pollfd link = { c.link.fd, POLLIN, 0 };
+
+        (void)fake_hand(&c, "echo", &number);
+        assert_int_equal(poll(&link, 1, FAKE_LIMIT_MS), 1);
+        (void)sleeps_when_asleep(c.pid);
+        fake_result(&c, &r);
+    }
+    sleeps = sleeps_when_asleep(c.pid) - sleeps;
+    assert_true(sleeps < rounds + rounds / 2);
     out_done(&number);
     finish(f, &c);
 }
@@ -463,6 +512,7 @@ int main(int argc, char **argv)
     /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_hand_many_answered_in_order_in_few_messages, fake_setup, fake_teardown),
+        cmocka_unit_test_setup_teardown(test_hand_child_sleeps_on_when_its_result_is_read, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_result_not_held_back_by_the_next_task, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_result_not_held_back_after_the_timer_rang_idly, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_task_known_as_long_is_not_interrupted, fake_setup, fake_teardown),
