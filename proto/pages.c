@@ -55,35 +55,16 @@ static void unmap(void *p, size_t bytes)
         pages_clear(p, bytes);
 }
 
-static struct pages_source source;
-
-void pages_source_set(const struct pages_source *s)
-{
-    source = s == NULL ? (struct pages_source){ 0 } : *s;
-}
-
-static void *piece_take(size_t bytes)
-{
-    void *p = bytes == PAGES_PIECE && source.take != NULL ? source.take(source.ctx) : NULL;
-
-    if (p != NULL)
-        root_add(p, bytes);
-    return p;
-}
-
 void *pages_new(size_t bytes)
 {
-    void *p = piece_take(bytes);
+    void *p = map(bytes);
 
-    if (p != NULL)
-        return p;
-    p = map(bytes);
     if (p != NULL)
         root_add(p, bytes);
     return p;
 }
 
-static void *map_aligned(size_t bytes)
+void *pages_new_aligned(size_t bytes)
 {
     /* Mappings are placed one below the other, so after the first one this mostly fits. */
     char *p = map(bytes);
@@ -101,34 +82,8 @@ static void *map_aligned(size_t bytes)
         unmap(p + before + bytes, bytes - before);
         p += before;
     }
+    root_add(p, bytes);
     return p;
-}
-
-void *pages_new_aligned(size_t bytes)
-{
-    void *p = piece_take(bytes);
-
-    if (p != NULL)
-        return p;
-    p = map_aligned(bytes);
-    if (p != NULL)
-        root_add(p, bytes);
-    return p;
-}
-
-void *pages_piece(void)
-{
-    void *p = map_aligned(PAGES_PIECE);
-
-    /* What this kernel cannot do at once is done page by page by whoever writes there. */
-    if (p != NULL)
-        (void)madvise(p, PAGES_PIECE, MADV_POPULATE_WRITE);
-    return p;
-}
-
-void pages_piece_free(void *p)
-{
-    unmap(p, PAGES_PIECE);
 }
 
 void *pages_grow(void *p, size_t old_bytes, size_t bytes)

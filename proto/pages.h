@@ -8,25 +8,7 @@
 
 #include <stddef.h>
 
-#define PAGES_BYTES 4096u         /* sizes are multiples of this */
-#define PAGES_PIECE (256u * 1024) /* what most of it comes and goes in */
-
-/*
- * Somebody who has memory ready: TAKE gives PAGES_PIECE bytes of zeroes at an address that is a
- * multiple of that, as pages_free() takes them back, or NULL when it has none. It must not wait.
- */
-struct pages_source {
-    void *(*take)(void *ctx);
-    void *ctx;
-};
-
-/* Ask SOURCE (copied; NULL: nobody) for each piece before the kernel is. */
-void pages_source_set(const struct pages_source *source);
-
-/* For a source: a piece that has its memory already, or NULL; give back one that nobody took. ANY
- * THREAD. */
-void *pages_piece(void);
-void pages_piece_free(void *p);
+#define PAGES_BYTES 4096u /* sizes are multiples of this */
 
 /* BYTES of zeroes, or NULL when there is no memory. */
 void *pages_new(size_t bytes);

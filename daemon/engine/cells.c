@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define CHUNK_BYTES PAGES_PIECE
+#define CHUNK_BYTES (256u * 1024)
 #define SPARES_MAX  4u
 #define CLASSES     40u
 
