@@ -1,6 +1,8 @@
 /* The items of a map: what became of each. */
 #include "map.h"
 
+#include "proto/pages.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +24,7 @@ int results_reserve(struct ganger_map *map, size_t count)
         results = realloc(map->results, cap * sizeof *results);
     if (results == NULL)
         return GANGER_ENOMEM;
+    pages_huge(results + map->results_cap, (cap - map->results_cap) * sizeof *results);
     if (map->results != NULL)
         memset(results + map->results_cap, 0, (cap - map->results_cap) * sizeof *results);
     map->results = results;

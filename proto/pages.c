@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+/* Of a large page; where it is another size, some are missed. */
+#define HUGE_BYTES (2u * 1024 * 1024)
+
 #if defined(__SANITIZE_ADDRESS__)
 #define CHECKS_LEAKS 1
 #elif defined(__has_feature)
@@ -98,6 +101,16 @@ void *pages_grow(void *p, size_t old_bytes, size_t bytes)
     root_remove(p, old_bytes);
     root_add(grown, bytes);
     return grown;
+}
+
+void pages_huge(void *p, size_t bytes)
+{
+    uintptr_t from = ((uintptr_t)p + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1);
+    uintptr_t to = ((uintptr_t)p + bytes) & ~(uintptr_t)(HUGE_BYTES - 1);
+
+    /* A kernel without them refuses, and all is as before. */
+    if (p != NULL && from < to)
+        (void)madvise((char *)p + (from - (uintptr_t)p), to - from, MADV_HUGEPAGE);
 }
 
 void pages_clear(void *p, size_t bytes)

@@ -22,6 +22,12 @@ void *pages_new_aligned(size_t bytes);
  */
 void *pages_grow(void *p, size_t old_bytes, size_t bytes);
 
+/*
+ * Let what is large in the BYTES at P, which may be of any origin, come in large pages where the
+ * kernel has them, for it comes untouched and will be used: one fault then stands for hundreds.
+ */
+void pages_huge(void *p, size_t bytes);
+
 /* Give the memory of P back and keep the addresses: it reads as zeroes from now on. */
 void pages_clear(void *p, size_t bytes);
 

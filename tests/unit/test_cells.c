@@ -3,10 +3,12 @@
 #include "proto/pages.h"
 #include "tests/support/test_main.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define THINGS 20000u
 #define SIZE   1100u /* some are larger than a cell can be */
@@ -127,6 +129,44 @@ static void test_pages_grow_keeps_bytes_and_adds_zeroes(void **state)
     pages_free(NULL, PAGES_BYTES);
 }
 
+/* Whether the kernel was asked for large pages at P. */
+static bool asked_for_huge(const void *p)
+{
+    FILE *f = fopen("/proc/self/smaps", "re");
+    char line[1024];
+    bool inside = false, huge = false;
+
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        char *end;
+        uintptr_t from = strtoull(line, &end, 16);
+
+        if (*end == '-')
+            inside = (uintptr_t)p >= from && (uintptr_t)p < strtoull(end + 1, NULL, 16);
+        else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            huge = strstr(line, " hg") != NULL;
+    }
+    (void)fclose(f);
+    return huge;
+}
+
+static void test_pages_huge_asks_for_what_is_large(void **state)
+{
+    const size_t bytes = (size_t)8 << 20;
+    bool can = access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) == 0;
+    char *p = pages_new(bytes);
+
+    (void)state;
+    assert_non_null(p);
+    pages_huge(p + 100, PAGES_BYTES);
+    assert_false(asked_for_huge(p + bytes / 2));
+    /* Not the beginning: no large page has all its bytes in there. */
+    pages_huge(p + 100, bytes - 200);
+    assert_int_equal(asked_for_huge(p + bytes / 2), can);
+    pages_huge(NULL, bytes);
+    pages_free(p, bytes);
+}
+
 static void test_pages_aligned_are(void **state)
 {
     void *p[16];
@@ -151,6 +191,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cells_free_accepts_null),
         cmocka_unit_test(test_cells_that_are_freed_give_their_memory_back),
         cmocka_unit_test(test_pages_grow_keeps_bytes_and_adds_zeroes),
+        cmocka_unit_test(test_pages_huge_asks_for_what_is_large),
         cmocka_unit_test(test_pages_aligned_are),
     };
 
