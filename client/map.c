@@ -74,7 +74,9 @@ static bool map_may_feed(const struct ganger_map *map)
 
     return map->phase == MAP_RUNNING && !map->fed && map->held < map->window &&
            (map->held == 0 || map->held_bytes < MAP_HELD_BYTES) &&
-           (map->in_flight == 0 || output_bytes(g) < g->output_max);
+           (map->in_flight == 0 ||
+               output_bytes(g) <
+                   (g->output_max < MAP_AHEAD_BYTES ? g->output_max : MAP_AHEAD_BYTES));
 }
 
 void map_feed(struct ganger_map *map)
@@ -266,6 +268,7 @@ static struct ganger_map *map_new(struct ganger *g, const struct ganger_map_spec
     map->on_done = spec->on_done;
     map->on_error = spec->on_error;
     map->user = spec->user;
+    map->chunk_bytes = spec->chunk == GANGER_CHUNK_DEFAULT ? MAP_CHUNK_BYTES : SIZE_MAX;
     if (spec->chunk != GANGER_CHUNK_DEFAULT)
         map->chunk = (size_t)spec->chunk;
     else if (spec->source != NULL || spec->count == 0)

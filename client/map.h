@@ -14,8 +14,16 @@
 #define MAP_WINDOW     1024u
 #define MAP_CHUNK_MAX  (1024 * 1024)
 #define MAP_HELD_BYTES (64u * 1024 * 1024) /* payloads in flight and outcomes not yet read */
-#define MAP_NO_INDEX   SIZE_MAX
-#define MAP_SMALL      24u /* bytes of an outcome kept in the chunk itself */
+/*
+ * Where the caller leaves the size of chunks to us, one ends here: what is larger than the caches
+ * of a processor takes longer in each process that it goes through, above all the first time, when
+ * all of them have to get the memory.
+ */
+#define MAP_CHUNK_BYTES (256u * 1024)
+/* So much is there to be written when the daemon reads again; more would only lie there. */
+#define MAP_AHEAD_BYTES (512u * 1024)
+#define MAP_NO_INDEX    SIZE_MAX
+#define MAP_SMALL       24u /* bytes of an outcome kept in the chunk itself */
 
 enum map_phase {
     MAP_ASKING, /* for the number of processes */
@@ -60,6 +68,7 @@ struct ganger_map {
     enum map_phase phase;
     uint32_t flags, window;
     size_t chunk;           /* items in a task; 0 = not decided */
+    size_t chunk_bytes;     /* no further item goes into a chunk beyond this */
     struct call_head *head; /* pool, function, options */
     uint32_t call_flags;
     bool quiet;

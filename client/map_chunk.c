@@ -127,7 +127,8 @@ static int item_fits(
         return fail(
             g, GANGER_EDECODE, "item %zu is not exactly one msgpack value", map->taken + count);
     if (count != 0)
-        return bytes + item.len + ARRAY_HEAD_MAX <= max;
+        return bytes + item.len + ARRAY_HEAD_MAX <=
+               (max < map->chunk_bytes ? max : map->chunk_bytes);
     return item.len <= max ? 1
                            : fail(g, GANGER_ETOOBIG, "item %zu has %zu bytes; the daemon takes %zu",
                                  map->taken + count, item.len, max);

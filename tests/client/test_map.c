@@ -310,25 +310,6 @@ static void test_map_outcome_of_another_shape_is_an_error_of_its_items(void **st
     ganger_close(g);
 }
 
-static void test_map_large_items_make_smaller_chunks(void **state)
-{
-    static uint8_t big[300 * 1024] = { 0xc6, 0, 4, 0xaf, 0xfb };
-    struct ganger_bytes large[10];
-    struct ganger *g = items_served(*state);
-    struct ganger_map *map = NULL;
-    struct ganger_bytes result;
-
-    for (int i = 0; i < 10; i++)
-        large[i] = (struct ganger_bytes){ big, sizeof big };
-    /* A megabyte is the daemon's bound: three of ten fit into a task. */
-    assert_int_equal(ganger_map(g, "p", "f", large, 10, 10, NULL, &map), 0);
-    for (size_t i = 0; i < 10; i++) {
-        assert_int_equal(ganger_map_result(map, i, &result), 0);
-        assert_int_equal(result.len, sizeof big);
-    }
-    ganger_close(g);
-}
-
 static void test_map_window_bounds_what_is_in_flight(void **state)
 {
     struct fake *fake = *state;
@@ -541,7 +522,6 @@ int main(int argc, char **argv)
         cmocka_unit_test_map(test_map_unknown_pool_fails_all_items),
         cmocka_unit_test_map(test_map_bad_item_ends_the_input_before_its_chunk),
         cmocka_unit_test_map(test_map_outcome_of_another_shape_is_an_error_of_its_items),
-        cmocka_unit_test_map(test_map_large_items_make_smaller_chunks),
         cmocka_unit_test_map(test_map_window_bounds_what_is_in_flight),
         cmocka_unit_test_map(test_map_full_pool_waits_for_room),
         cmocka_unit_test_map(test_map_cancel_ends_all),

@@ -15,7 +15,10 @@
 extern "C" {
 #endif
 
-/* Chunk as CPython's Pool.map: items / (4 * processes of the pool), rounded up. Asks the daemon. */
+/*
+ * Chunk as CPython's Pool.map: items / (4 * processes of the pool), rounded up; but none has more
+ * items than fit into 256 KiB, unless one alone is larger. Asks the daemon.
+ */
 #define GANGER_CHUNK_DEFAULT INT64_MIN
 
 /*
