@@ -58,9 +58,28 @@ static void unmap(void *p, size_t bytes)
         pages_clear(p, bytes);
 }
 
+/* The same at an address that is a multiple of ALIGN, a power of two. */
+static void *map_aligned(size_t bytes, size_t align)
+{
+    /* Mappings are placed one below the other, so after the first one this mostly fits. */
+    char *p = map(bytes);
+    size_t before;
+
+    if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
+        return p;
+    unmap(p, bytes);
+    p = map(bytes + align);
+    if (p == NULL)
+        return NULL;
+    before = (size_t)(-(uintptr_t)p & (align - 1));
+    unmap(p, before);
+    unmap(p + before + bytes, align - before);
+    return p + before;
+}
+
 void *pages_new(size_t bytes)
 {
-    void *p = map(bytes);
+    void *p = bytes < HUGE_BYTES ? map(bytes) : map_aligned(bytes, HUGE_BYTES);
 
     if (p != NULL)
         root_add(p, bytes);
@@ -69,23 +88,10 @@ void *pages_new(size_t bytes)
 
 void *pages_new_aligned(size_t bytes)
 {
-    /* Mappings are placed one below the other, so after the first one this mostly fits. */
-    char *p = map(bytes);
-    size_t before;
+    void *p = map_aligned(bytes, bytes);
 
-    if (p == NULL)
-        return NULL;
-    if (((uintptr_t)p & (bytes - 1)) != 0) {
-        unmap(p, bytes);
-        p = map(2 * bytes);
-        if (p == NULL)
-            return NULL;
-        before = (size_t)(-(uintptr_t)p & (bytes - 1));
-        unmap(p, before);
-        unmap(p + before + bytes, bytes - before);
-        p += before;
-    }
-    root_add(p, bytes);
+    if (p != NULL)
+        root_add(p, bytes);
     return p;
 }
 
@@ -100,6 +106,9 @@ void *pages_grow(void *p, size_t old_bytes, size_t bytes)
         return NULL;
     root_remove(p, old_bytes);
     root_add(grown, bytes);
+    /* All of it: the kernel does not move a mapping of which only a part is advised. */
+    if (bytes >= 2 * HUGE_BYTES)
+        (void)madvise(grown, bytes, MADV_HUGEPAGE);
     return grown;
 }
 

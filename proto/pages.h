@@ -17,8 +17,9 @@ void *pages_new(size_t bytes);
 void *pages_new_aligned(size_t bytes);
 
 /*
- * Make P (NULL: nothing yet) BYTES long instead of OLD_BYTES; what is new is zeroes. Returns its
- * address, which may be another one, or NULL when there is no memory: then P stays as it is.
+ * Make P (NULL: nothing yet; not after pages_huge()) BYTES long instead of OLD_BYTES; what is new
+ * is zeroes. Returns its address, which may be another one, or NULL when there is no memory: then P
+ * stays as it is.
  */
 void *pages_grow(void *p, size_t old_bytes, size_t bytes);
 

@@ -70,6 +70,8 @@ static int slab_grow(struct slab *s)
     cells = pages_new(chunk_bytes(s));
     if (cells == NULL)
         return -1;
+    if (chunk > 0)
+        pages_huge(cells, chunk_bytes(s));
     if (s->vacant != 0)
         s->vacant = s->chunks[chunk].next;
     else

@@ -13,8 +13,12 @@
 
 #include "proto/assert.h"
 
+/*
+ * So that the tasks of a chunk fill a large page. It comes and goes as a whole: to take a part out
+ * of it costs more than it saved.
+ */
 #ifndef SLAB_CHUNK_BITS
-#define SLAB_CHUNK_BITS 12u
+#define SLAB_CHUNK_BITS 15u
 #endif
 #define SLAB_CHUNK (1u << SLAB_CHUNK_BITS)
 

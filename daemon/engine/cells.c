@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define CHUNK_BYTES (256u * 1024)
-#define SPARES_MAX  4u
+#define CHUNK_BYTES (2048u * 1024) /* a large page, which is taken and given back as a whole */
+#define SPARES_MAX  1u
 #define CLASSES     40u
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -41,6 +41,7 @@ struct chunk {
 #define HEAD_BYTES ((sizeof(struct chunk) + 63) / 64 * 64)
 
 static struct chunk *rooms[CLASSES]; /* chunks with room */
+static uint32_t counts[CLASSES];     /* all chunks */
 static struct chunk *spares;         /* empty, of no class */
 static uint32_t spare_count;
 
@@ -90,8 +91,12 @@ static struct chunk *chunk_new(unsigned class, uint32_t cell_bytes)
         k = pages_new_aligned(CHUNK_BYTES);
         if (k == NULL)
             return NULL;
+        /* The first of a class may never be filled. */
+        if (counts[class] > 0)
+            pages_huge(k, CHUNK_BYTES);
         POISON((char *)k + HEAD_BYTES, CHUNK_BYTES - HEAD_BYTES);
     }
+    counts[class]++;
     *k = (struct chunk){ .used = HEAD_BYTES, .cell_bytes = cell_bytes, .class = class };
     return k;
 }
@@ -170,5 +175,6 @@ void cells_free(void *p, size_t bytes)
     if (--k->live > 0)
         return;
     room_leave(&rooms[k->class], k);
+    counts[k->class]--;
     chunk_free(k);
 }

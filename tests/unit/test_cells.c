@@ -167,6 +167,40 @@ static void test_pages_huge_asks_for_what_is_large(void **state)
     pages_free(p, bytes);
 }
 
+static void test_cells_behind_the_first_chunk_are_in_large_pages(void **state)
+{
+    const uint32_t count = 6000; /* of 1,024 bytes: two chunks and a part */
+    bool can = access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) == 0;
+    void **things = calloc(count, sizeof *things);
+
+    (void)state;
+    assert_non_null(things);
+    for (uint32_t i = 0; i < count; i++) {
+        things[i] = cells_new(1024);
+        assert_non_null(things[i]);
+    }
+    assert_false(asked_for_huge(things[0]));
+    assert_int_equal(asked_for_huge(things[count - 1]), can);
+    for (uint32_t i = 0; i < count; i++)
+        cells_free(things[i], 1024);
+    free(things);
+}
+
+static void test_pages_large_begin_where_large_pages_do(void **state)
+{
+    const size_t large = (size_t)2 << 20;
+    void *p[4];
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        p[i] = pages_new(large + i * PAGES_BYTES);
+        assert_non_null(p[i]);
+        assert_int_equal((uintptr_t)p[i] % large, 0);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        pages_free(p[i], large + i * PAGES_BYTES);
+}
+
 static void test_pages_aligned_are(void **state)
 {
     void *p[16];
@@ -191,6 +225,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cells_free_accepts_null),
         cmocka_unit_test(test_cells_that_are_freed_give_their_memory_back),
         cmocka_unit_test(test_pages_grow_keeps_bytes_and_adds_zeroes),
+        cmocka_unit_test(test_cells_behind_the_first_chunk_are_in_large_pages),
+        cmocka_unit_test(test_pages_large_begin_where_large_pages_do),
         cmocka_unit_test(test_pages_huge_asks_for_what_is_large),
         cmocka_unit_test(test_pages_aligned_are),
     };

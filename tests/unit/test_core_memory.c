@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CELLS 20000u /* five chunks */
+#define CELLS (4 * SLAB_CHUNK + 3000u) /* five chunks */
 #define IDS   200000u
 #define TIMES 100000u
 
