@@ -5,6 +5,7 @@
 #define INDEX_FIRST 1024u  /* buckets that are always there; a page of them */
 #define INDEX_SLACK 32768u /* buckets that keep their memory beyond those in use */
 #define BLOCK       64u    /* ids in a row whose buckets lie together */
+#define SPLIT_AHEAD 8u     /* splits before which the memory for one is asked for */
 
 /*
  * Fibonacci hashing (Knuth, TAOCP 6.4) of blocks of ids. Within a block the buckets are neighbours,
@@ -63,6 +64,10 @@ static void split(struct core *c)
     }
     if (x->size == 2 * x->base)
         x->base = x->size;
+    /* Buckets are split in turn, and their tasks were last touched long ago. */
+    slot = x->buckets[x->size + SPLIT_AHEAD - x->base];
+    if (slot != 0)
+        __builtin_prefetch(task_at(c, slot));
 }
 
 /* One bucket less; the memory behind goes back in larger pieces. */

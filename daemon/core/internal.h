@@ -238,6 +238,7 @@ struct core {
     bool waits_more; /* some task is waited for that was not: reservations may have to yield */
     uint32_t graves, grave_count; /* freed in this step */
     uint32_t held_head, held_tail;
+    uint64_t replayed; /* highest id of a task that was replayed */
     uint32_t passed_over_sems;
     uint32_t dirty_pools, dirty_sems; /* heads, index + 1 */
     uint64_t looked;                  /* tasks looked at to wake some, for the tests */

@@ -9,6 +9,9 @@
 
 #include "store/io.h"
 
+/* For reading on and on: what is read stays in the cache of the CPU until it is looked at. */
+#define READER_WINDOW ((size_t)256 * 1024)
+
 struct reader {
     const struct journal_io *io;
     int dir;       /* borrowed */

@@ -192,6 +192,8 @@ static int adopt(struct recovery *r, size_t i)
     rc = reader_open(&r->reader, f->id);
     if (rc < 0)
         return read_failed(r, f, -rc);
+    if (index_add_segment(r->index, f->id, end) < 0)
+        return read_failed(r, f, 0);
     rc = scan_records(&r->reader, f->header.generation, end, r->w->seed, r->index, &scan, &error);
     if (rc < 0)
         return read_failed(r, f, error);
@@ -326,7 +328,7 @@ int recovery_run(struct writer *w, const char *dir_name, struct index *index,
     struct recovery r = { .w = w, .dir = dir_name, .index = index, .fault = fault };
     int rc;
 
-    reader_init(&r.reader, w->io, w->dir, 1024u * 1024);
+    reader_init(&r.reader, w->io, w->dir, READER_WINDOW);
     rc = catalogue_read(&r.files, w->io, w->dir, dir_name, fault);
     if (rc == 0)
         rc = recover(&r);

@@ -38,8 +38,7 @@ static ssize_t record_at(struct reader *r, uint64_t offset, uint64_t limit, uint
 }
 
 /* Take note of the sound record AT, which stands at OFFSET. */
-static int scan_note(
-    struct scan *scan, const uint8_t *at, uint64_t offset, uint32_t id, struct index *index)
+static int scan_note(struct scan *scan, const uint8_t *at, uint64_t offset, struct index *index)
 {
     struct record_head head;
     struct record_batch batch;
@@ -48,7 +47,7 @@ static int scan_note(
     if (head.kind != 0) {
         if (head.birth > scan->last_birth)
             scan->last_birth = head.birth;
-        return index == NULL ? 0 : index_add(index, head.birth, id, offset);
+        return index == NULL ? 0 : index_add(index, head.birth, offset);
     }
     record_batch_get(at, &batch);
     if (batch.oldest > scan->oldest)
@@ -76,13 +75,19 @@ int scan_records(struct reader *r, uint64_t generation, uint64_t limit, uint32_t
         scan.stopped = whole == 0;
         if (scan.stopped)
             break;
-        rc = scan_note(&scan, at, scan.end, r->id, index);
+        rc = scan_note(&scan, at, scan.end, index);
         if (rc < 0)
             return rc;
         scan.end += (uint64_t)whole;
     }
     *ret_scan = scan;
     return 0;
+}
+
+/* Much of a spare segment is nothing but zeros, of which no record can consist. */
+static bool all_zero(const uint8_t *at, size_t bytes)
+{
+    return bytes == 0 || (at[0] == 0 && memcmp(at, at + 1, bytes - 1) == 0);
 }
 
 /* Is there a sound batch record of a generation that proves something in these 48 bytes? */
@@ -100,6 +105,16 @@ static bool batch_proves(const uint8_t *at, uint64_t generation, bool above, uin
     return above ? batch.generation > generation : batch.generation == generation;
 }
 
+static bool proof_in(
+    const uint8_t *at, size_t bytes, uint64_t generation, bool above, uint32_t seed)
+{
+    for (size_t i = 0; i < STRIDE && i + RECORD_BATCH_BYTES <= bytes; i += 8) {
+        if (batch_proves(at + i, generation, above, seed))
+            return true;
+    }
+    return false;
+}
+
 int scan_proof(struct reader *r, uint64_t from, uint64_t generation, bool above, uint32_t seed)
 {
     for (uint64_t offset = from;; offset += STRIDE) {
@@ -108,13 +123,20 @@ int scan_proof(struct reader *r, uint64_t from, uint64_t generation, bool above,
 
         if (got < 0)
             return (int)got;
-        for (ssize_t i = 0; i < (ssize_t)STRIDE && i + (ssize_t)RECORD_BATCH_BYTES <= got; i += 8) {
-            if (batch_proves(at + i, generation, above, seed))
-                return 1;
-        }
+        if (!all_zero(at, (size_t)got) && proof_in(at, (size_t)got, generation, above, seed))
+            return 1;
         if (got <= (ssize_t)STRIDE)
             return 0;
     }
+}
+
+static bool remains_in(const uint8_t *at, size_t bytes, uint64_t generation)
+{
+    for (size_t i = 0; i < STRIDE && i + STORE_HEAD_BYTES <= bytes; i += 8) {
+        if (record_plausible(at + i, (uint32_t)generation))
+            return true;
+    }
+    return false;
 }
 
 int scan_remains(struct reader *r, uint64_t from, uint64_t generation)
@@ -125,10 +147,8 @@ int scan_remains(struct reader *r, uint64_t from, uint64_t generation)
 
         if (got < 0)
             return (int)got;
-        for (ssize_t i = 0; i < (ssize_t)STRIDE && i + (ssize_t)STORE_HEAD_BYTES <= got; i += 8) {
-            if (record_plausible(at + i, (uint32_t)generation))
-                return 1;
-        }
+        if (!all_zero(at, (size_t)got) && remains_in(at, (size_t)got, generation))
+            return 1;
         if (got <= (ssize_t)STRIDE)
             return 0;
     }
@@ -142,9 +162,7 @@ int scan_is_zero(struct reader *r, uint64_t from)
 
         if (got <= 0)
             return got < 0 ? (int)got : 1;
-        for (ssize_t i = 0; i < got; i++) {
-            if (at[i] != 0)
-                return 0;
-        }
+        if (!all_zero(at, (size_t)got))
+            return 0;
     }
 }

@@ -204,6 +204,33 @@ static void test_restart_keeps_needs_and_options(void **state)
     assert_non_null(memmem(bench_last(NOTE_REPLY)->seen, SEEN_MAX, "wanted\x02", 7));
 }
 
+static void test_restart_tells_tasks_from_those_before_them(void **state)
+{
+    static const uint8_t priorities[] = { 3, 3, 7, 3, 5, 5 };
+    uint64_t ids[6];
+
+    (void)state;
+    (void)bench_pool("p", 0);
+    (void)bench_pool("q", 0);
+    for (unsigned i = 0; i < 6; i++) {
+        struct task_options o = { .given = 1u << OPT_PRIORITY, .priority = priorities[i] };
+
+        ids[i] = submit_durable(i == 5 ? "q" : "p", 0, &o);
+    }
+    bench_restart(false);
+    (void)bench_pool("p", 0);
+    (void)bench_pool("q", 0);
+    for (unsigned i = 0; i < 6; i++) {
+        char text[] = "priority?";
+
+        text[8] = (char)priorities[i];
+        ask(VERB_STATUS, 2 + i, ids[i], "", 0);
+        assert_non_null(memmem(bench_last(NOTE_REPLY)->seen, SEEN_MAX, text, 9));
+        assert_non_null(
+            memmem(bench_last(NOTE_REPLY)->seen, SEEN_MAX, i == 5 ? "pool\xa1q" : "pool\xa1p", 6));
+    }
+}
+
 static void test_restart_of_a_task_whose_pool_is_gone_says_so(void **state)
 {
     uint64_t id;
@@ -329,6 +356,8 @@ int main(int argc, char **argv)
             test_restart_keeps_a_semaphore_set_by_hand, bench_setup_disk, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_restart_keeps_needs_and_options, bench_setup_disk, bench_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_restart_tells_tasks_from_those_before_them, bench_setup_disk, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_restart_of_a_task_whose_pool_is_gone_says_so, bench_setup_disk, bench_teardown),
         cmocka_unit_test_setup_teardown(
