@@ -4,9 +4,10 @@
  * Happy path of a record:
  *   1. reserve: is there room in the segments that may be used? Room counts as taken from here.
  *   2. append: copied into the gathering batch, with a birth.
- *   3. flush: the batch goes to the sync thread, the other buffer gathers.
- *   4. The sync thread cuts, seals, writes and syncs it (writer.c), then notifies.
- *   5. poll: synced() for the owner; the next batch goes off at once.
+ *   3. flush: the batch goes to the sync thread, another buffer gathers.
+ *   4. The sync thread cuts, seals, writes and syncs it (writer.c), then notifies. If it is busy
+ *      the batch stands by, and comes back if more is appended before it is taken up.
+ *   5. poll: synced() for the owner.
  *   6. reclaim takes back old segments meanwhile, a bounded step at each poll (reclaim.c).
  *
  * What goes wrong:
@@ -75,7 +76,7 @@ static int journal_reserve(struct store *s, size_t bytes, unsigned records)
     room_add(&sum, bytes, records);
     if (room_log_bytes(&sum) + SPARE_ROOM * journal_usable(j) > journal_free(j))
         return GANGER_EFULL;
-    if (j->batches[0].bytes + j->batches[1].bytes > GATHER_MAX)
+    if (j->unwritten > GATHER_MAX)
         return GANGER_EFULL;
     j->reserved = sum;
     return 0;
@@ -86,11 +87,26 @@ static void journal_unreserve(struct store *s, size_t bytes, unsigned records)
     room_take(&((struct journal *)s)->reserved, bytes, records);
 }
 
+/*
+ * The batch to add to. If it is empty and the one before it is not yet being written, that one:
+ * the more records share a sync the better.
+ */
+static struct batch *journal_gather(struct journal *j)
+{
+    struct batch *b = journal_batch(j);
+
+    if (j->sent < SYNCER_BATCHES || !batch_is_empty(b) || !syncer_take_back(j->syncer))
+        return b;
+    j->sent--;
+    j->open_seq--;
+    return journal_batch(j);
+}
+
 static uint64_t journal_append(
     struct store *s, uint8_t kind, uint64_t key, const struct iovec *iov, int iovcnt)
 {
     struct journal *j = (struct journal *)s;
-    struct batch *b = journal_batch(j);
+    struct batch *b = journal_gather(j);
     size_t bytes = room_iov_bytes(iov, iovcnt);
     struct record_head head = {
         .length = (uint32_t)bytes, .kind = kind, .birth = j->next_birth, .key = key
@@ -109,7 +125,7 @@ static uint64_t journal_append(
 
 void journal_copy(struct journal *j, const uint8_t *at)
 {
-    struct batch *b = journal_batch(j);
+    struct batch *b = journal_gather(j);
     uint64_t room = get_u32(at + 4) + ROOM_RECORD_BYTES;
 
     batch_add_copy(b, at);
@@ -127,16 +143,15 @@ static void journal_dead(struct store *s, size_t data_bytes)
     j->live_bytes -= room_live_bytes(data_bytes);
 }
 
-/* Hand the gathered batch to the sync thread, if that is idle. */
+/* Hand the gathered batch to the sync thread, if that takes one. */
 static void journal_send(struct journal *j)
 {
     struct writer_facts facts = { .synced = j->synced, .oldest = j->oldest };
     struct batch *b = journal_batch(j);
 
-    if (j->busy || batch_is_empty(b) || reclaim_is_behind(j))
+    if (j->sent == SYNCER_BATCHES || batch_is_empty(b) || reclaim_is_behind(j))
         return;
-    j->busy = true;
-    j->open ^= 1u;
+    j->sent++;
     j->open_seq++;
     syncer_write(j->syncer, b, &facts);
 }
@@ -149,16 +164,17 @@ static void journal_flush(struct store *s)
     reclaim_start(j);
 }
 
-/* The batch that was with the sync thread is durable. */
+/* The first batch that is with the sync thread is durable. */
 static void journal_done(struct journal *j)
 {
-    struct batch *b = &j->batches[j->open ^ 1u];
+    struct batch *b = &j->batches[j->first];
     uint64_t last = b->last_birth;
 
     j->unwritten -= b->room;
     j->last_batch_bytes = b->bytes;
     j->done_seq++;
-    j->busy = false;
+    j->first = (j->first + 1) % JOURNAL_BATCHES;
+    j->sent--;
     batch_clear(b);
     if (last == 0)
         return;
@@ -182,6 +198,19 @@ static void journal_failed(struct journal *j, const struct syncer_news *news)
     j->owner.failed(j->owner.ctx, first, last, fault_code(news->error), text);
 }
 
+/* Tell the owner what became of the batches, in the order in which it did. */
+static void journal_hear(struct journal *j, const struct syncer_news *news)
+{
+    unsigned before = news->failed ? news->failed_after : news->done;
+
+    for (unsigned i = 0; i < before; i++)
+        journal_done(j);
+    if (news->failed)
+        journal_failed(j, news);
+    for (unsigned i = before; i < news->done; i++)
+        journal_done(j);
+}
+
 static void journal_poll(struct store *s)
 {
     struct journal *j = (struct journal *)s;
@@ -189,10 +218,7 @@ static void journal_poll(struct store *s)
 
     if (syncer_collect(j->syncer, &news)) {
         j->view = news.view;
-        if (news.failed)
-            journal_failed(j, &news);
-        if (news.done)
-            journal_done(j);
+        journal_hear(j, &news);
         if (news.read)
             reclaim_take(j);
         reclaim_go_on(j);
@@ -239,8 +265,8 @@ static void journal_close(struct store *s)
 
     syncer_stop(j->syncer);
     chunk_done(&j->reclaim.chunk);
-    batch_done(&j->batches[0]);
-    batch_done(&j->batches[1]);
+    for (unsigned i = 0; i < JOURNAL_BATCHES; i++)
+        batch_done(&j->batches[i]);
     index_done(&j->index);
     (void)close(j->dir);
     (void)close(j->lock);

@@ -12,6 +12,8 @@
 #include "store/store_ops.h"
 #include "store/syncer.h"
 
+#define JOURNAL_BATCHES (SYNCER_BATCHES + 1)
+
 struct journal {
     struct store store;
     struct store_owner owner;
@@ -22,12 +24,11 @@ struct journal {
     struct syncer *syncer;
     struct syncer_view view; /* as of the last news */
 
-    struct batch batches[2];
-    unsigned open;      /* which of them gathers */
-    bool busy;          /* the other one is with the sync thread */
-    uint64_t open_seq;  /* number of the gathering batch */
-    uint64_t done_seq;  /* number of the last durable batch */
-    uint64_t unwritten; /* log bytes that both batches may take */
+    struct batch batches[JOURNAL_BATCHES]; /* a ring */
+    unsigned first, sent;                  /* those with the sync thread; the next one gathers */
+    uint64_t open_seq;                     /* number of the gathering batch */
+    uint64_t done_seq;                     /* number of the last durable batch */
+    uint64_t unwritten;                    /* log bytes that all batches may take */
     size_t last_batch_bytes;
 
     uint64_t next_birth, synced, reported; /* reported: last birth the owner heard failed() of */
@@ -42,7 +43,7 @@ struct journal {
 /* The batch that gathers. */
 static inline struct batch *journal_batch(struct journal *j)
 {
-    return &j->batches[j->open];
+    return &j->batches[(j->first + j->sent) % JOURNAL_BATCHES];
 }
 
 /* Bytes of records that a segment holds for certain, whatever their sizes. */

@@ -8,7 +8,7 @@
  * Life of a record:
  *   1. store_reserve() sets journal space aside; the only call that may say "full".
  *   2. store_append() copies the record into the open batch and gives it a birth sequence.
- *   3. store_flush(), once a loop turn, hands the batch to the sync thread if that is idle;
+ *   3. store_flush(), once a loop turn, hands the batch to the sync thread if that takes one;
  *      otherwise the batch goes on gathering (group commit).
  *   4. The sync thread writes and syncs, then calls notify() (from that thread).
  *   5. store_poll(), on the loop, calls synced(last_birth) in order of birth.

@@ -8,6 +8,12 @@
 #include "proto/assert.h"
 #include "proto/err.h"
 
+/* A batch and what it states. */
+struct lent {
+    struct batch *batch; /* NULL: none */
+    struct writer_facts facts;
+};
+
 struct syncer {
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -17,9 +23,8 @@ struct syncer {
     void *notify_ctx;
 
     /* Under the mutex. */
-    struct batch *batch; /* lent by the loop */
-    struct writer_facts facts;
-    struct chunk *chunk; /* lent by the loop */
+    struct lent now, standby; /* lent by the loop */
+    struct chunk *chunk;      /* lent by the loop */
     bool quit;
     bool has_news;
     struct syncer_news told;
@@ -75,11 +80,42 @@ static void syncer_tell(struct syncer *s)
     (void)pthread_mutex_lock(&s->mutex);
 }
 
+/* The batch is durable: on to the one that stands by. Under the mutex. */
+static void syncer_batch_done(struct syncer *s)
+{
+    uint64_t last = s->now.batch->last_birth;
+
+    if (last < s->now.facts.synced)
+        last = s->now.facts.synced;
+    s->now = s->standby;
+    s->standby.batch = NULL;
+    /* When it was lent, the one before it was not yet durable. */
+    if (s->now.facts.synced < last)
+        s->now.facts.synced = last;
+    s->cursor = (struct batch_cursor){ 0 };
+    s->retry_ns = 0;
+    s->retry_wait_ms = 0;
+    s->told.done++;
+    s->told.view.failing = false;
+}
+
+/* Under the mutex. */
+static void syncer_batch_failed(struct syncer *s, int rc)
+{
+    back_off(s->writer.io, &s->retry_ns, &s->retry_wait_ms);
+    if (!s->told.failed)
+        s->told.failed_after = s->told.done;
+    s->told.failed = true;
+    s->told.error = -rc;
+    s->told.failed_at = s->writer.failed_at;
+    s->told.view.failing = true;
+}
+
 /* Try to write the batch. Called and left with the mutex held. */
 static void syncer_do_batch(struct syncer *s)
 {
-    struct writer_facts facts = s->facts;
-    struct batch *b = s->batch;
+    struct writer_facts facts = s->now.facts;
+    struct batch *b = s->now.batch;
     int rc;
 
     (void)pthread_mutex_unlock(&s->mutex);
@@ -87,20 +123,10 @@ static void syncer_do_batch(struct syncer *s)
     if (rc == 0)
         writer_release(&s->writer, facts.oldest);
     (void)pthread_mutex_lock(&s->mutex);
-    if (rc == 0) {
-        s->batch = NULL;
-        s->cursor = (struct batch_cursor){ 0 };
-        s->retry_ns = 0;
-        s->retry_wait_ms = 0;
-        s->told.done = true;
-        s->told.view.failing = false;
-    } else {
-        back_off(s->writer.io, &s->retry_ns, &s->retry_wait_ms);
-        s->told.failed = true;
-        s->told.error = -rc;
-        s->told.failed_at = s->writer.failed_at;
-        s->told.view.failing = true;
-    }
+    if (rc == 0)
+        syncer_batch_done(s);
+    else
+        syncer_batch_failed(s, rc);
     syncer_look(s);
     syncer_tell(s);
 }
@@ -151,7 +177,7 @@ static bool syncer_has_work(const struct syncer *s, uint64_t now, uint64_t *unti
     *until = UINT64_MAX;
     if (s->quit || s->chunk != NULL)
         return true;
-    if (s->batch != NULL) {
+    if (s->now.batch != NULL) {
         if (s->retry_ns <= now)
             return true;
         *until = s->retry_ns;
@@ -188,7 +214,7 @@ static void *syncer_run(void *arg)
             syncer_sleep(s, until);
             continue;
         }
-        if (s->batch != NULL && s->retry_ns <= now)
+        if (s->now.batch != NULL && s->retry_ns <= now)
             syncer_do_batch(s);
         if (!s->quit && s->prepare_ns <= now && writer_wants_spare(&s->writer))
             syncer_do_prepare(s);
@@ -262,12 +288,25 @@ void syncer_stop(struct syncer *s)
 
 void syncer_write(struct syncer *s, struct batch *b, const struct writer_facts *facts)
 {
+    struct lent *lent;
+
     (void)pthread_mutex_lock(&s->mutex);
-    GANGER_ASSERT(s->batch == NULL);
-    s->batch = b;
-    s->facts = *facts;
+    lent = s->now.batch == NULL ? &s->now : &s->standby;
+    GANGER_ASSERT(lent->batch == NULL);
+    *lent = (struct lent){ .batch = b, .facts = *facts };
     (void)pthread_mutex_unlock(&s->mutex);
     (void)pthread_cond_signal(&s->work);
+}
+
+bool syncer_take_back(struct syncer *s)
+{
+    bool was;
+
+    (void)pthread_mutex_lock(&s->mutex);
+    was = s->standby.batch != NULL;
+    s->standby.batch = NULL;
+    (void)pthread_mutex_unlock(&s->mutex);
+    return was;
 }
 
 void syncer_read(struct syncer *s, struct chunk *c)
@@ -288,7 +327,7 @@ bool syncer_collect(struct syncer *s, struct syncer_news *ret_news)
     if (any) {
         *ret_news = s->told;
         s->has_news = false;
-        s->told.done = false;
+        s->told.done = 0;
         s->told.failed = false;
         s->told.read = false;
     }

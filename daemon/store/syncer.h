@@ -1,10 +1,12 @@
 /*
  * The syncer: the thread that writes and syncs.
  *
- * It holds one batch at a time, retries a failing one with back-off until it is durable, and
- * between batches makes spare segments and reads chunks for reclaim. The loop hands work in and
- * collects news; everything between the two threads passes through the one mutex in here.
- * Private to this folder; functions are for the loop thread.
+ * It writes one batch at a time, retries a failing one with back-off until it is durable, and
+ * between batches makes spare segments and reads chunks for reclaim. A second batch may stand by:
+ * it is taken up as soon as the first is durable, however busy the loop is, and until then the
+ * loop can have it back to gather more in it. The loop hands work in and collects news; everything
+ * between the two threads passes through the one mutex in here. Private to this folder; functions
+ * are for the loop thread.
  */
 #ifndef STORE_SYNCER_H
 #define STORE_SYNCER_H
@@ -29,10 +31,11 @@ struct syncer_view {
 };
 
 struct syncer_news {
-    bool done;   /* the batch is durable and the loop's again */
-    bool failed; /* a try failed since the last news */
-    bool read;   /* the chunk is the loop's again */
-    int error;   /* errno of the failure */
+    unsigned done;         /* batches that are durable and the loop's again: the first ones lent */
+    bool failed;           /* a try failed since the last news */
+    unsigned failed_after; /* as many of them were durable when it first did */
+    bool read;             /* the chunk is the loop's again */
+    int error;             /* errno of the failure */
     const char *failed_at;
     struct syncer_view view;
 };
@@ -47,8 +50,14 @@ int syncer_start(
 /* End the thread, after what it is doing at this moment, and free S. Accepts NULL. */
 void syncer_stop(struct syncer *s);
 
-/* Lend B to the thread until the news says done. One at a time. */
+/* Most batches that are lent at a time. */
+#define SYNCER_BATCHES 2u
+
+/* Lend B to the thread until the news says done. */
 void syncer_write(struct syncer *s, struct batch *b, const struct writer_facts *facts);
+
+/* Take back the batch that stands by. False if there is none: it is being written by now. */
+bool syncer_take_back(struct syncer *s);
 
 /* Lend C to the thread to be filled, until the news says read. One at a time. */
 void syncer_read(struct syncer *s, struct chunk *c);

@@ -1,0 +1,152 @@
+/* A batch that stands by while the one before it is written. */
+#include "tests/support/journal_rig.h"
+
+#define WAIT_MS 10000
+
+static uint64_t add(struct rig *rig)
+{
+    static const uint8_t data[100];
+
+    return rig_append(rig, 1, 7, data, sizeof data);
+}
+
+static uint64_t add_and_flush(struct rig *rig)
+{
+    uint64_t birth = add(rig);
+
+    store_flush(rig->store);
+    return birth;
+}
+
+/* A journal with a segment in use, so that each batch from now on is one sync. */
+static void begin(struct rig *rig)
+{
+    rig_init(rig);
+    assert_int_equal(rig_open(rig), 0);
+    rig_settle(rig, add(rig));
+}
+
+/* The disk stands still meanwhile; returns the syncs so far. */
+static unsigned disk_hold(struct rig_disk *d)
+{
+    (void)pthread_mutex_lock(&d->mutex);
+    return d->syncs;
+}
+
+static void disk_go_on(struct rig_disk *d)
+{
+    (void)pthread_mutex_unlock(&d->mutex);
+}
+
+static unsigned syncs_of(struct rig_disk *d)
+{
+    unsigned syncs = disk_hold(d);
+
+    disk_go_on(d);
+    return syncs;
+}
+
+/* Wait for COUNT news of the sync thread, without looking at them. */
+static void await_news(struct rig *rig, uint64_t count)
+{
+    struct pollfd p = { .fd = rig->wake, .events = POLLIN };
+
+    while (count > 0) {
+        uint64_t n = 0;
+
+        assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+        assert_int_equal(read(rig->wake, &n, sizeof n), sizeof n);
+        count = n < count ? count - n : 0;
+    }
+}
+
+static void test_journal_standby_is_written_while_the_loop_is_busy(void **state)
+{
+    struct rig rig;
+    uint64_t first, last, synced;
+
+    (void)state;
+    begin(&rig);
+    synced = rig.synced;
+    (void)disk_hold(&rig.disk);
+    first = add_and_flush(&rig);
+    last = add_and_flush(&rig);
+    disk_go_on(&rig.disk);
+    await_news(&rig, 2);
+    assert_true(rig.synced == synced && synced < first);
+    store_poll(rig.store);
+    assert_true(rig.synced == last);
+    rig_settle(&rig, add(&rig));
+    rig_done(&rig);
+}
+
+static void test_journal_standby_gathers_until_it_is_taken_up(void **state)
+{
+    struct rig rig;
+    unsigned syncs;
+    uint64_t last = 0;
+
+    (void)state;
+    begin(&rig);
+    syncs = disk_hold(&rig.disk);
+    (void)add_and_flush(&rig);
+    for (unsigned i = 0; i < 5; i++)
+        last = add_and_flush(&rig);
+    disk_go_on(&rig.disk);
+    rig_settle(&rig, last);
+    assert_int_equal(syncs_of(&rig.disk), syncs + 2);
+    rig_done(&rig);
+}
+
+/* What was durable before the failure is not called in question, and what stood by comes. */
+static void test_journal_standby_that_fails_leaves_the_one_before_it_alone(void **state)
+{
+    struct rig rig;
+    uint64_t last;
+
+    (void)state;
+    begin(&rig);
+    disk_fail_syncs(&rig.disk, 1, 1, EIO);
+    (void)disk_hold(&rig.disk);
+    (void)add_and_flush(&rig);
+    last = add_and_flush(&rig);
+    disk_go_on(&rig.disk);
+    await_news(&rig, 2);
+    rig_settle(&rig, last);
+    assert_int_equal(rig.failures, 1);
+    assert_true(rig.failed_first == last && rig.failed_last == last);
+    rig_done(&rig);
+}
+
+static void test_journal_standby_behind_one_that_fails_comes_back_once(void **state)
+{
+    struct rig rig;
+    uint64_t last;
+    unsigned syncs;
+
+    (void)state;
+    begin(&rig);
+    disk_fail_syncs(&rig.disk, 0, 3, EIO);
+    syncs = disk_hold(&rig.disk);
+    (void)add_and_flush(&rig);
+    last = add_and_flush(&rig);
+    disk_go_on(&rig.disk);
+    rig_settle(&rig, last);
+    assert_true(rig.failures >= 1 && syncs_of(&rig.disk) > syncs + 3);
+    rig_close(&rig);
+    assert_int_equal(rig_open(&rig), 0);
+    assert_true(rig.synced == last);
+    rig_done(&rig);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_journal_standby_is_written_while_the_loop_is_busy),
+        cmocka_unit_test(test_journal_standby_gathers_until_it_is_taken_up),
+        cmocka_unit_test(test_journal_standby_that_fails_leaves_the_one_before_it_alone),
+        cmocka_unit_test(test_journal_standby_behind_one_that_fails_comes_back_once),
+    };
+
+    return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+}
