@@ -170,6 +170,15 @@ struct core_attempts {
     uint64_t due_us; /* next start */
 };
 
+/* What is durable about an end. */
+struct core_ended {
+    uint32_t pool, uid, attempts;
+    uint8_t priority;
+    enum task_state end;
+    int code;
+    uint64_t retention_us;
+};
+
 enum fact { FACT_SUBMIT = 1, FACT_ATTEMPT, FACT_CANCEL, FACT_END, FACT_FORGET };
 
 /* What an event does not speak of is not looked at; what never goes together shares its place. */
@@ -300,10 +309,11 @@ struct core_task_info {
     uint8_t cause_count;
     struct core_cause causes[GANGER_CAUSES_MAX];
 };
-bool core_knows(const struct core *c, uint64_t id);
 /* GANGER_ENOTASK if unknown. */
 int core_task_info(const struct core *c, uint64_t id, struct core_task_info *ret);
 int core_slot_info(const struct core *c, uint32_t slot, struct core_task_info *ret);
+/* Where the task is; 0 if unknown. */
+uint32_t core_task_slot(const struct core *c, uint64_t id);
 /*
  * For the records: what was asked for; what happened so far. Good also for a task that was
  * forgotten in the last step.
@@ -311,6 +321,7 @@ int core_slot_info(const struct core *c, uint32_t slot, struct core_task_info *r
 void core_task_spec(const struct core *c, uint32_t slot, struct core_spec *ret);
 void core_task_attempts(const struct core *c, uint32_t slot, struct core_attempts *ret);
 uint64_t core_task_retention_us(const struct core *c, uint32_t slot);
+void core_task_ended(const struct core *c, uint32_t slot, struct core_ended *ret);
 /* A word that the core keeps with a task and never looks at; 0 at first. Good as long as those. */
 uintptr_t *core_slot_word(struct core *c, uint32_t slot);
 /* Every slot is below. */

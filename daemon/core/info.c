@@ -46,14 +46,14 @@ int core_slot_info(const struct core *c, uint32_t slot, struct core_task_info *r
     return 0;
 }
 
-bool core_knows(const struct core *c, uint64_t id)
-{
-    return ids_find(c, id) != 0;
-}
-
 int core_task_info(const struct core *c, uint64_t id, struct core_task_info *ret)
 {
     return core_slot_info(c, ids_find(c, id), ret);
+}
+
+uint32_t core_task_slot(const struct core *c, uint64_t id)
+{
+    return ids_find(c, id);
 }
 
 void core_task_spec(const struct core *c, uint32_t slot, struct core_spec *ret)
@@ -109,6 +109,21 @@ uint32_t core_slot_limit(const struct core *c)
 uint64_t core_task_retention_us(const struct core *c, uint32_t slot)
 {
     return policy_of(c, task_at(c, slot))->retention_us;
+}
+
+void core_task_ended(const struct core *c, uint32_t slot, struct core_ended *ret)
+{
+    const struct task *t = task_at(c, slot);
+    const struct policy *y = policy_of(c, t);
+    const struct lane *l = lane_at(c, y->lane);
+
+    ret->pool = l->pool;
+    ret->uid = l->uid;
+    ret->attempts = t->attempts;
+    ret->priority = l->priority;
+    ret->end = t->end;
+    ret->code = -(int)t->code;
+    ret->retention_us = y->retention_us;
 }
 
 static enum pool_state pool_state_of(const struct pool *p)

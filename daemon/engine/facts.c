@@ -24,6 +24,12 @@ void facts_notify(void *ctx)
         e->cfg.notify(e->cfg.notify_ctx);
 }
 
+/* The fact that is waited for after N others. */
+static struct pending *pending_at(const struct engine *e, uint32_t n)
+{
+    return &e->pending[(e->pending_head + n) & (e->pending_cap - 1)];
+}
+
 static void pending_grow(struct engine *e)
 {
     uint32_t cap = e->pending_cap == 0 ? 1024 : e->pending_cap * 2;
@@ -31,18 +37,27 @@ static void pending_grow(struct engine *e)
 
     GANGER_ASSERT(ring != NULL); /* bounded by the journal room that was set aside */
     for (uint32_t i = 0; i < e->pending_count; i++)
-        ring[i] = e->pending[(e->pending_head + i) % e->pending_cap];
+        ring[i] = *pending_at(e, i);
     free(e->pending);
     e->pending = ring;
     e->pending_head = 0;
     e->pending_cap = cap;
 }
 
-void pending_add(struct engine *e, const struct pending *p)
+void pending_add(
+    struct engine *e, uint64_t birth, uint32_t slot, uint64_t id, uint64_t req, enum fact fact)
 {
+    struct pending *p;
+
     if (e->pending_count == e->pending_cap)
         pending_grow(e);
-    e->pending[(e->pending_head + e->pending_count++) % e->pending_cap] = *p;
+    /* Field by field: a copy of what was just written would wait until all before it is stored. */
+    p = pending_at(e, e->pending_count++);
+    p->birth = birth;
+    p->id = id;
+    p->req = req;
+    p->slot = slot;
+    p->fact = fact;
 }
 
 uint64_t record_append(struct engine *e, enum record_kind kind, uint64_t key,
@@ -149,7 +164,7 @@ static bool append_end(struct engine *e, uint32_t slot, uint64_t id, uint64_t *r
 static void append_forget(struct engine *e, uint32_t slot, uint64_t id)
 {
     struct durable *d = entry_durable(e, slot);
-    struct pending p = { .id = e->drop_session, .req = e->drop_req };
+    uint64_t birth;
     uint32_t bytes;
 
     /* One that was not asked for needs no record: the end says when it is forgotten. */
@@ -157,10 +172,10 @@ static void append_forget(struct engine *e, uint32_t slot, uint64_t id)
         return;
     d->room_forget = false;
     e->scratch.len = 0;
-    p.birth = record_append(e, RECORD_FORGET, id, NULL, 0, &bytes);
+    birth = record_append(e, RECORD_FORGET, id, NULL, 0, &bytes);
     /* It stands behind all else of its task, so it is needed only as long as it stands there. */
     store_dead(e->store, bytes);
-    pending_add(e, &p);
+    pending_add(e, birth, 0, e->drop_session, e->drop_req, FACT_FORGET);
     e->drop_pending = true;
 }
 
@@ -207,12 +222,12 @@ static void stick(struct engine *e, uint32_t slot, uint64_t id, enum fact fact)
 
 void fact_append(struct engine *e, uint32_t slot, uint64_t id, enum fact fact)
 {
-    struct pending p = { .id = id, .slot = slot, .fact = fact };
+    uint64_t birth;
 
     if (fact == FACT_FORGET)
         append_forget(e, slot, id);
-    else if (try_append(e, slot, id, fact, &p.birth))
-        pending_add(e, &p);
+    else if (try_append(e, slot, id, fact, &birth))
+        pending_add(e, birth, slot, id, 0, fact);
     else
         stick(e, slot, id, fact);
 }
@@ -245,9 +260,9 @@ void facts_synced(void *ctx, uint64_t last_birth)
     struct engine *e = ctx;
 
     while (e->pending_count > 0 && e->pending[e->pending_head].birth <= last_birth) {
-        struct pending p = e->pending[e->pending_head];
+        struct pending p = *pending_at(e, 0);
 
-        e->pending_head = (e->pending_head + 1) % e->pending_cap;
+        e->pending_head = (e->pending_head + 1) & (e->pending_cap - 1);
         e->pending_count--;
         if (p.slot == 0)
             request_stored(e, &p);
@@ -263,7 +278,7 @@ void facts_failed(void *ctx, uint64_t first, uint64_t last, int code, const char
 
     report(e, LOG_ERR, "journal-failed", "code=%s text=%s", error_name(code), text);
     for (uint32_t i = 0; i < e->pending_count; i++) {
-        const struct pending *p = &e->pending[(e->pending_head + i) % e->pending_cap];
+        const struct pending *p = pending_at(e, i);
 
         if (p->slot != 0 && p->birth >= first && p->birth <= last)
             (void)step(
@@ -279,16 +294,15 @@ void facts_failed(void *ctx, uint64_t first, uint64_t last, int code, const char
 bool facts_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)
 {
     struct engine *e = ctx;
-    struct core_task_info t;
     const struct durable *d;
+    uint32_t slot;
 
     if (kind == RECORD_EPOCH)
         return birth == e->epoch_birth;
     if (kind == RECORD_SEM)
         return semaphore_live(e, birth);
-    if (core_task_info(e->core, key, &t) < 0)
-        return false;
-    d = entry_durable(e, t.slot);
+    slot = core_task_slot(e->core, key);
+    d = slot == 0 ? NULL : entry_durable(e, slot);
     if (d == NULL)
         return false;
     switch ((enum record_kind)kind) {

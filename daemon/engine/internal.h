@@ -136,7 +136,7 @@ struct engine {
     uint32_t sem_birth_count, sem_birth_cap;
     struct engine_child *children;
     uint32_t child_cap;
-    struct pending *pending; /* ring */
+    struct pending *pending; /* ring; its size is a power of two */
     uint32_t pending_head, pending_count, pending_cap;
     uint32_t stuck; /* first task whose fact waits for room */
     uint32_t stuck_last;
@@ -203,8 +203,9 @@ void fact_end_is(struct durable *d, uint64_t birth, uint32_t bytes);
 /* Append scratch and then BODY (may be NULL) out of ROOM bytes; returns the birth. */
 uint64_t record_append(struct engine *e, enum record_kind kind, uint64_t key,
     const struct body *body, size_t room, uint32_t *ret_bytes);
-/* Await the sync of P, whose birth is the latest. */
-void pending_add(struct engine *e, const struct pending *p);
+/* Await the sync of BIRTH, which is the latest; the rest as in struct pending. */
+void pending_add(
+    struct engine *e, uint64_t birth, uint32_t slot, uint64_t id, uint64_t req, enum fact fact);
 void facts_notify(void *ctx);                      /* sync thread */
 void durable_end(struct engine *e, uint32_t slot); /* its records are dead */
 

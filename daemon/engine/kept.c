@@ -62,8 +62,8 @@ static uint64_t pop(struct kept *k)
 /* Those at the front that were forgotten meanwhile; a few at a time, since they may be many. */
 static void trim(struct engine *e)
 {
-    for (unsigned n = 0; n < 2 && e->kept.first != NULL && !core_knows(e->core, front(&e->kept));
-         n++)
+    for (unsigned n = 0;
+         n < 2 && e->kept.first != NULL && core_task_slot(e->core, front(&e->kept)) == 0; n++)
         (void)pop(&e->kept);
 }
 

@@ -188,12 +188,12 @@ int record_read_attempt(struct engine *e, const struct store_record *r, struct c
 
 void record_end(struct engine *e, uint32_t slot, struct out *o)
 {
-    struct core_task_info t;
-    uint64_t retention_us = core_task_retention_us(e->core, slot);
-    uint64_t retention_ms = retention_us == 0 ? e->cfg.orphan_retention_ms : retention_us / 1000;
+    struct core_ended t;
+    uint64_t retention_ms;
     uint8_t *p;
 
-    (void)core_slot_info(e->core, slot, &t);
+    core_task_ended(e->core, slot, &t);
+    retention_ms = t.retention_us == 0 ? e->cfg.orphan_retention_ms : t.retention_us / 1000;
     o->len = 0;
     p = out_place(o, END_HEAD_MAX + GANGER_NAME_MAX + PUT_SLACK);
     if (p == NULL)

@@ -64,7 +64,7 @@ bool semaphore_live(const struct engine *e, uint64_t birth)
 int fact_semaphore(struct engine *e, struct slice name, uint32_t permits, session_id session,
     uint64_t req, uint32_t *ret_sem)
 {
-    struct pending p = { .id = session, .req = req };
+    uint64_t birth;
     uint32_t bytes;
     int rc;
 
@@ -80,9 +80,9 @@ int fact_semaphore(struct engine *e, struct slice name, uint32_t permits, sessio
         store_unreserve(e->store, e->scratch.len, 1);
         return rc;
     }
-    p.birth = record_append(e, RECORD_SEM, 0, NULL, e->scratch.len, &bytes);
-    semaphore_recorded(e, *ret_sem, p.birth, bytes);
-    pending_add(e, &p);
+    birth = record_append(e, RECORD_SEM, 0, NULL, e->scratch.len, &bytes);
+    semaphore_recorded(e, *ret_sem, birth, bytes);
+    pending_add(e, birth, 0, session, req, FACT_SUBMIT);
     return 0;
 }
 
