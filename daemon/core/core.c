@@ -93,6 +93,14 @@ void core_set_epoch(struct core *c, uint32_t epoch)
     c->cfg.epoch = epoch;
 }
 
+void core_expect(struct core *c, uint64_t tasks)
+{
+    uint64_t most = c->cfg.tasks_max < UINT32_MAX ? c->cfg.tasks_max : UINT32_MAX;
+
+    GANGER_ASSERT(!c->started);
+    ids_expect(c, (uint32_t)(tasks < most ? tasks : most));
+}
+
 void core_set_tasks_max(struct core *c, uint32_t tasks_max)
 {
     c->cfg.tasks_max = tasks_max;

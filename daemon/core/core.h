@@ -270,6 +270,9 @@ void core_free(struct core *c);
 /* The epoch that begins now, learned by the replay. Before EVENT_START. */
 void core_set_epoch(struct core *c, uint32_t epoch);
 
+/* About so many tasks are going to be replayed. Before the first; what is wrong costs only time. */
+void core_expect(struct core *c, uint64_t tasks);
+
 /* The bound of tasks from now on; those that are over it stay. */
 void core_set_tasks_max(struct core *c, uint32_t tasks_max);
 

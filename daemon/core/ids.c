@@ -4,8 +4,9 @@
 
 #define INDEX_FIRST 1024u  /* buckets that are always there; a page of them */
 #define INDEX_SLACK 32768u /* buckets that keep their memory beyond those in use */
-#define BLOCK       64u    /* ids in a row whose buckets lie together */
-#define SPLIT_AHEAD 8u     /* splits before which the memory for one is asked for */
+#define EXPECT_MAX  (1u << 28)
+#define BLOCK       64u /* ids in a row whose buckets lie together */
+#define SPLIT_AHEAD 8u  /* splits before which the memory for one is asked for */
 
 /*
  * Fibonacci hashing (Knuth, TAOCP 6.4) of blocks of ids. Within a block the buckets are neighbours,
@@ -39,6 +40,22 @@ int ids_reserve(struct core *c)
     x->buckets = buckets;
     x->cap = cap;
     return 0;
+}
+
+void ids_expect(struct core *c, uint32_t count)
+{
+    struct id_index *x = &c->ids;
+    uint32_t base = INDEX_FIRST, *buckets;
+
+    if (x->count > 0 || count <= x->size || count <= INDEX_FIRST || count > EXPECT_MAX)
+        return;
+    while (2 * base <= count)
+        base *= 2;
+    buckets = pages_grow(x->buckets, x->cap * sizeof *buckets, 2 * base * sizeof *buckets);
+    if (buckets == NULL)
+        return;
+    *x = (struct id_index){ .buckets = buckets, .size = count, .cap = 2 * base, .base = base };
+    x->touched = (count + INDEX_FIRST - 1) & ~(INDEX_FIRST - 1);
 }
 
 /* One bucket more: it takes what belongs to it from the one that had it. */

@@ -20,6 +20,11 @@ struct id_index {
 
 /* Make room for one more; 0 or GANGER_ENOMEM. */
 int ids_reserve(struct core *c);
+/*
+ * So many are about to come, into an empty index: no bucket has to be split for them. If they do
+ * not come, two buckets go back with each task that is removed.
+ */
+void ids_expect(struct core *c, uint32_t count);
 void ids_add(struct core *c, uint32_t slot);
 void ids_remove(struct core *c, uint32_t slot);
 /* Slot of the task with this id, 0 if unknown. */

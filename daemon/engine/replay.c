@@ -279,8 +279,12 @@ static int visit(void *ctx, const struct store_record *r)
 int replay(struct engine *e, char *err, size_t err_bytes)
 {
     struct replay p = { .e = e };
-    int rc = store_replay(e->store, visit, &p);
+    struct store_stats stats;
+    int rc;
 
+    store_stats(e->store, &stats);
+    core_expect(e->core, stats.found_records);
+    rc = store_replay(e->store, visit, &p);
     if (rc < 0 && err_bytes > 0 && (p.what != NULL || rc == GANGER_ECORRUPT))
         (void)snprintf(err, err_bytes, "journal record %llu of kind %u: %s",
             (unsigned long long)p.last_birth, p.last_kind,

@@ -343,6 +343,7 @@ static int journal_start(struct journal *j, const char *dir, const struct fault 
         rc = make_spares(&w, dir, fault);
     if (rc < 0)
         goto free_writer;
+    j->stats.found_records = j->index.in_order;
     j->next_birth = last_birth + 1;
     j->synced = last_birth;
     j->reported = last_birth;

@@ -79,6 +79,7 @@ struct store_config {
 /* Figures for stats; all since open unless named. */
 struct store_stats {
     uint64_t appended_records, appended_bytes, synced_birth, syncs, copied_records, copied_bytes;
+    uint64_t found_records; /* in the log when it was opened; copies that reclaim made apart */
     uint64_t segments, free_segments, live_bytes, reserved_bytes, disk_bytes, failures;
 };
 

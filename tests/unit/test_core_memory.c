@@ -182,6 +182,34 @@ static void test_ids_buckets_follow_the_number_of_tasks(void **state)
     free(slots);
 }
 
+static void test_ids_expected_are_found_and_fewer_give_the_rest_back(void **state)
+{
+    static const uint32_t expected[] = { 0, 1024, 1025, 5000, IDS / 2, IDS, 3 * IDS };
+
+    (void)state;
+    for (size_t e = 0; e < sizeof expected / sizeof expected[0]; e++) {
+        struct core *c = ids_new();
+        uint32_t *slots = calloc(IDS, sizeof *slots);
+
+        assert_non_null(slots);
+        ids_expect(c, expected[e]);
+        assert_true(expected[e] <= 1024 || c->ids.size == expected[e]);
+        for (uint32_t i = 0; i < IDS; i++)
+            slots[i] = id_add(c, id_make(1, i));
+        for (uint32_t i = 0; i < IDS; i++)
+            assert_int_equal(ids_find(c, id_make(1, i)), slots[i]);
+        for (uint32_t i = 0; i < IDS; i++) {
+            id_remove(c, slots[i]);
+            assert_int_equal(ids_find(c, id_make(1, i)), 0);
+        }
+        /* Two buckets go with each task, until there are as few as tasks. */
+        assert_true(c->ids.size == 1024 || c->ids.size + 2 * IDS <= expected[e]);
+        assert_true(c->ids.touched <= c->ids.size + 65536);
+        ids_free(c);
+        free(slots);
+    }
+}
+
 static uint32_t longest_chain(const struct core *c)
 {
     uint32_t longest = 0;
@@ -260,6 +288,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slab_that_empties_gives_its_chunks_back),
         cmocka_unit_test(test_ids_random_coming_and_going_finds_each),
         cmocka_unit_test(test_ids_buckets_follow_the_number_of_tasks),
+        cmocka_unit_test(test_ids_expected_are_found_and_fewer_give_the_rest_back),
         cmocka_unit_test(test_ids_in_any_stride_spread_over_the_buckets),
         cmocka_unit_test(test_heap_after_a_flood_gives_memory_back_and_keeps_order),
     };
