@@ -95,7 +95,7 @@ static struct batch *journal_gather(struct journal *j)
 {
     struct batch *b = journal_batch(j);
 
-    if (j->sent < SYNCER_BATCHES || !batch_is_empty(b) || !syncer_take_back(j->syncer))
+    if (j->sent == 0 || !batch_is_empty(b) || !syncer_take_back(j->syncer))
         return b;
     j->sent--;
     j->open_seq--;

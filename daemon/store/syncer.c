@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "proto/assert.h"
@@ -14,6 +15,9 @@ struct lent {
     struct writer_facts facts;
 };
 
+/* No batch waits longer than this to have company. */
+#define HOLD_MAX_NS UINT64_C(1000000)
+
 struct syncer {
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -24,6 +28,10 @@ struct syncer {
 
     /* Under the mutex. */
     struct lent now, standby; /* lent by the loop */
+    uint64_t synced;          /* birth up to which all is durable, as the batches tell */
+    uint64_t company;         /* new records that a batch waits to have ... */
+    uint64_t hold_ns;         /* ... until then; 0: it waits for none */
+    uint64_t sync_ns;         /* how long a batch takes, smoothed */
     struct chunk *chunk;      /* lent by the loop */
     bool quit;
     bool has_news;
@@ -80,21 +88,60 @@ static void syncer_tell(struct syncer *s)
     (void)pthread_mutex_lock(&s->mutex);
 }
 
-/* The batch is durable: on to the one that stands by. Under the mutex. */
-static void syncer_batch_done(struct syncer *s)
+static uint64_t records_of(const struct batch *b)
 {
-    uint64_t last = s->now.batch->last_birth;
+    return b == NULL || b->first_birth == 0 ? 0 : b->last_birth - b->first_birth + 1;
+}
 
-    if (last < s->now.facts.synced)
-        last = s->now.facts.synced;
+/* Write the batch that stands by from now on. Under the mutex. */
+static void syncer_promote(struct syncer *s)
+{
     s->now = s->standby;
     s->standby.batch = NULL;
-    /* When it was lent, the one before it was not yet durable. */
-    if (s->now.facts.synced < last)
-        s->now.facts.synced = last;
+    s->hold_ns = 0;
+    /* When it was lent, the one before it may not have been durable. */
+    if (s->now.facts.synced < s->synced)
+        s->now.facts.synced = s->synced;
     s->cursor = (struct batch_cursor){ 0 };
     s->retry_ns = 0;
     s->retry_wait_ms = 0;
+}
+
+/*
+ * The batch is durable, and whoever waited for it may come back at once with more. To begin with
+ * what has gathered beside it would part them for good: two halves that wait for each other, each
+ * synced by itself. So the next batch waits until as many are there as these were together, half
+ * the time of a sync at most. Under the mutex.
+ */
+static void syncer_hold(struct syncer *s, uint64_t now)
+{
+    uint64_t hold = s->sync_ns / 2;
+
+    s->company = records_of(s->now.batch) + records_of(s->standby.batch);
+    s->hold_ns = now + (hold < HOLD_MAX_NS ? hold : HOLD_MAX_NS);
+}
+
+/* Is the batch that stands by to be written now? Under the mutex. */
+static bool syncer_is_due(const struct syncer *s, uint64_t now)
+{
+    return s->now.batch == NULL && s->standby.batch != NULL &&
+           (records_of(s->standby.batch) >= s->company || s->hold_ns <= now);
+}
+
+/* Under the mutex. */
+static void syncer_batch_done(struct syncer *s, uint64_t began)
+{
+    uint64_t now = now_ns(), took = now - began, last = s->now.batch->last_birth;
+
+    if (s->synced < s->now.facts.synced)
+        s->synced = s->now.facts.synced;
+    if (s->synced < last)
+        s->synced = last;
+    s->sync_ns = s->sync_ns == 0 ? took : (3 * s->sync_ns + took) / 4;
+    syncer_hold(s, now);
+    s->now.batch = NULL;
+    if (syncer_is_due(s, now))
+        syncer_promote(s);
     s->told.done++;
     s->told.view.failing = false;
 }
@@ -116,6 +163,7 @@ static void syncer_do_batch(struct syncer *s)
 {
     struct writer_facts facts = s->now.facts;
     struct batch *b = s->now.batch;
+    uint64_t began = now_ns();
     int rc;
 
     (void)pthread_mutex_unlock(&s->mutex);
@@ -124,7 +172,7 @@ static void syncer_do_batch(struct syncer *s)
         writer_release(&s->writer, facts.oldest);
     (void)pthread_mutex_lock(&s->mutex);
     if (rc == 0)
-        syncer_batch_done(s);
+        syncer_batch_done(s, began);
     else
         syncer_batch_failed(s, rc);
     syncer_look(s);
@@ -181,6 +229,8 @@ static bool syncer_has_work(const struct syncer *s, uint64_t now, uint64_t *unti
         if (s->retry_ns <= now)
             return true;
         *until = s->retry_ns;
+    } else if (s->hold_ns != 0) {
+        *until = s->hold_ns;
     }
     if (writer_wants_spare(&s->writer)) {
         if (s->prepare_ns <= now)
@@ -189,6 +239,15 @@ static bool syncer_has_work(const struct syncer *s, uint64_t now, uint64_t *unti
             *until = s->prepare_ns;
     }
     return false;
+}
+
+/* Under the mutex. */
+static void syncer_hold_end(struct syncer *s, uint64_t now)
+{
+    if (syncer_is_due(s, now))
+        syncer_promote(s);
+    else if (s->hold_ns <= now)
+        s->hold_ns = 0;
 }
 
 static void syncer_sleep(struct syncer *s, uint64_t until)
@@ -206,10 +265,13 @@ static void *syncer_run(void *arg)
 {
     struct syncer *s = arg;
 
+    /* A wait for company is shorter than the 50 us that the kernel may add to it. */
+    (void)prctl(PR_SET_TIMERSLACK, 1000ul, 0ul, 0ul, 0ul);
     (void)pthread_mutex_lock(&s->mutex);
     while (!s->quit) {
         uint64_t until, now = now_ns();
 
+        syncer_hold_end(s, now);
         if (!syncer_has_work(s, now, &until)) {
             syncer_sleep(s, until);
             continue;
@@ -288,14 +350,22 @@ void syncer_stop(struct syncer *s)
 
 void syncer_write(struct syncer *s, struct batch *b, const struct writer_facts *facts)
 {
-    struct lent *lent;
+    bool due, second = false;
 
     (void)pthread_mutex_lock(&s->mutex);
-    lent = s->now.batch == NULL ? &s->now : &s->standby;
-    GANGER_ASSERT(lent->batch == NULL);
-    *lent = (struct lent){ .batch = b, .facts = *facts };
+    if (s->standby.batch != NULL) { /* two are company enough */
+        GANGER_ASSERT(s->now.batch == NULL);
+        syncer_promote(s);
+        second = true;
+    }
+    s->standby = (struct lent){ .batch = b, .facts = *facts };
+    /* If it is to wait for company, the thread looks again by itself when that is over. */
+    due = syncer_is_due(s, s->hold_ns == 0 ? 0 : UINT64_C(1));
+    if (due)
+        syncer_promote(s);
     (void)pthread_mutex_unlock(&s->mutex);
-    (void)pthread_cond_signal(&s->work);
+    if (due || second)
+        (void)pthread_cond_signal(&s->work);
 }
 
 bool syncer_take_back(struct syncer *s)
