@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 #define CHUNK_BYTES (2048u * 1024) /* a large page, which is taken and given back as a whole */
-#define SPARES_MAX  1u
+#define SPARES_MAX  4u
+#define SPARE_BYTES (512u * 1024) /* one that was used further is none */
 #define CLASSES     40u
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -103,7 +104,7 @@ static struct chunk *chunk_new(unsigned class, uint32_t cell_bytes)
 
 static void chunk_free(struct chunk *k)
 {
-    if (spare_count == SPARES_MAX) {
+    if (spare_count == SPARES_MAX || k->used > SPARE_BYTES) {
         UNPOISON(k, CHUNK_BYTES);
         pages_free(k, CHUNK_BYTES);
         return;

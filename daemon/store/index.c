@@ -189,8 +189,9 @@ static int entry_read(struct reader *r, const struct index_entry *entry, struct 
 static int group_read(struct replay *p, size_t i, struct found *ret_found)
 {
     struct reader *r = i < p->group_in_order ? &p->in_order : &p->other;
+    struct index_entry entry = p->group.entries[i];
 
-    return entry_read(r, &p->group.entries[i], ret_found);
+    return entry_read(r, &entry, ret_found);
 }
 
 static int whole_reserve(struct replay *p, size_t bytes)

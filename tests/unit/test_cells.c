@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define THINGS 20000u
@@ -108,6 +109,28 @@ static void test_cells_that_are_freed_give_their_memory_back(void **state)
         cells_free(things[i], 80);
     assert_true(resident_bytes() < before + (full - before) / 4);
     free(things);
+}
+
+static void test_cells_that_come_and_go_stay_in_memory(void **state)
+{
+    static const size_t sizes[] = { 40, 80, 200, 1000 };
+    struct rusage before, after;
+
+    (void)state;
+    (void)getrusage(RUSAGE_SELF, &before);
+    for (int i = 0; i < 1000; i++) {
+        void *things[4];
+
+        for (int j = 0; j < 4; j++) {
+            things[j] = cells_new(sizes[j]);
+            assert_non_null(things[j]);
+            memset(things[j], 1, sizes[j]);
+        }
+        for (int j = 0; j < 4; j++)
+            cells_free(things[j], sizes[j]);
+    }
+    (void)getrusage(RUSAGE_SELF, &after);
+    assert_true(after.ru_minflt - before.ru_minflt < 500);
 }
 
 static void test_pages_grow_keeps_bytes_and_adds_zeroes(void **state)
@@ -224,6 +247,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cells_of_all_sizes_do_not_overlap),
         cmocka_unit_test(test_cells_free_accepts_null),
         cmocka_unit_test(test_cells_that_are_freed_give_their_memory_back),
+        cmocka_unit_test(test_cells_that_come_and_go_stay_in_memory),
         cmocka_unit_test(test_pages_grow_keeps_bytes_and_adds_zeroes),
         cmocka_unit_test(test_cells_behind_the_first_chunk_are_in_large_pages),
         cmocka_unit_test(test_pages_large_begin_where_large_pages_do),

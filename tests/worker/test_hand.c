@@ -138,37 +138,35 @@ static void test_hand_result_not_held_back_after_the_timer_rang_idly(void **stat
     struct fake *f = *state;
     struct fake_child c;
     struct fake_result r;
-    struct out o = { 0 }, number = pay_int(5), nap = pay_int(20), payload;
+    struct out o = { 0 }, number = pay_int(5), pause = pay_int(20), nap = pay_int(4000);
     struct batch b;
-    char path[100];
     /* So that the last of them is gathered, however the first ones leave. */
     const int many = 20;
+    time_t begun;
 
-    fifo_make(f, "fifo", path, sizeof path);
-    payload = pay_text(path);
     with_child(f, &c);
     /* Sets the timer, which rings while there is nothing to send. */
     hand_many(&c, "echo", &number, many);
     for (int i = 0; i < many; i++)
         fake_result(&c, &r);
-    fake_call(&c, "sleep_ms", &nap, &r);
+    fake_call(&c, "sleep_ms", &pause, &r);
     batch_begin(&b, &o, MSG_HAND);
     for (int i = 0; i < many; i++)
         (void)fake_hand_add(&c, &b, &o, "echo", &number, 0);
-    (void)fake_hand_add(&c, &b, &o, "wait", &payload, 0);
+    (void)fake_hand_add(&c, &b, &o, "nap_ms", &nap, 0);
     batch_end(&b, &o);
     page_grant(c.page, c.next);
+    begun = time(NULL);
     fake_send(c.link.fd, &o);
     for (int i = 0; i < many; i++) {
         fake_result(&c, &r);
         assert_outcome_int(&r, 5);
     }
-    (void)close(fifo_open(path));
+    assert_true(time(NULL) - begun < 3);
     fake_result(&c, &r);
-    assert_outcome_int(&r, 0);
     out_done(&number);
+    out_done(&pause);
     out_done(&nap);
-    out_done(&payload);
     finish(f, &c);
 }
 
