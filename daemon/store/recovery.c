@@ -208,6 +208,7 @@ static int adopt(struct recovery *r, size_t i)
     segment->bytes = f->bytes;
     segment->generation = f->header.generation;
     segment->end = end;
+    segment->found = true;
     segment_list_append(&r->w->used, segment);
     return 0;
 }

@@ -52,6 +52,7 @@ struct segment {
     uint64_t generation; /* 0 while spare */
     uint64_t end;        /* behind its last durable record */
     bool bad;            /* a write or sync failed: never to be used again */
+    bool found;          /* by recovery: its header may void what an earlier process left */
 };
 
 struct segment_list {

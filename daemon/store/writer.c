@@ -217,7 +217,12 @@ static int writer_switch(struct writer *w, const struct writer_facts *facts)
     return 0;
 }
 
-/* A write or sync of the current segment failed: nothing goes there any more. */
+/*
+ * A write or sync of the current segment failed: nothing goes there any more. An empty one is
+ * removed, lest each try leave one behind. But not one that recovery found: that what stands before
+ * it is void is said by its header alone, and births were given out on the strength of that. What
+ * our own header voids is the batch that we try to write, the same as it stands there.
+ */
 static void writer_abandon(struct writer *w)
 {
     struct segment *segment = w->used.last;
@@ -225,7 +230,7 @@ static void writer_abandon(struct writer *w)
     (void)w->io->close(w->io->ctx, w->fd);
     w->fd = -1;
     segment->bad = true;
-    if (segment->end == SEGMENT_HEADER_BYTES) {
+    if (segment->end == SEGMENT_HEADER_BYTES && !segment->found) {
         segment_list_remove(&w->used, segment);
         segment_drop(w, segment);
     }

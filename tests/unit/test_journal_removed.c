@@ -97,10 +97,81 @@ static void test_journal_removed_segment_is_gone_before_anything_is_written(void
     assert_true(removed > 0);
 }
 
+#define BATCH_FIRST  100u
+#define BATCH_FAILED 200u
+#define BATCH_LATER  300u
+
+static bool seen_failed; /* the batch that failed */
+
+static int size_visit(void *ctx, const struct store_record *r)
+{
+    (void)ctx;
+    seen_failed |= r->data_bytes == BATCH_FAILED;
+    return 0;
+}
+
+static bool replay_sees_failed(struct rig *rig)
+{
+    seen_failed = false;
+    assert_int_equal(rig_open(rig), 0);
+    assert_int_equal(store_replay(rig->store, size_visit, NULL), 0);
+    return seen_failed;
+}
+
+/* Append BYTES; the machine goes down AFTER changes, and comes up with all that it wrote. */
+static void dies_after(struct rig *rig, size_t bytes, unsigned after)
+{
+    disk_die(&rig->disk, after + 1);
+    (void)add(rig, bytes);
+    for (int i = 0; i < 40 && !rig->disk.dead; i++)
+        rig_turn(rig, 1);
+    rig_close(rig);
+    disk_reset(&rig->disk);
+}
+
+/* True if the second process found a segment that said nothing but that the batch is void. */
+static bool void_and_failing(unsigned first, unsigned second)
+{
+    struct rig rig;
+    bool saw, other;
+
+    rig_init(&rig);
+    assert_false(replay_sees_failed(&rig));
+    rig_settle(&rig, add(&rig, BATCH_FIRST));
+    disk_fail_syncs(&rig.disk, 0, 1, EIO);
+    dies_after(&rig, BATCH_FAILED, first);
+    saw = replay_sees_failed(&rig);
+    disk_fail_writes(&rig.disk, 0, 1, EIO);
+    dies_after(&rig, BATCH_LATER, second);
+    other = replay_sees_failed(&rig);
+    if (!saw)
+        assert_false(other);
+    rig_done(&rig);
+    return !saw;
+}
+
+/*
+ * A batch fails, and the next segment gets its header, which voids what the batch left, and nothing
+ * more. The next process writes on in that segment, but its first batch fails too: the segment has
+ * to stay, since nothing else says that the batch of the first process is void.
+ */
+static void test_journal_batch_that_was_void_once_stays_void(void **state)
+{
+    unsigned found = 0;
+
+    (void)state;
+    for (unsigned first = 2; first < 12; first++) {
+        for (unsigned second = 0; second < 6; second++)
+            found += void_and_failing(first, second);
+    }
+    assert_true(found > 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_journal_removed_segment_is_gone_before_anything_is_written),
+        cmocka_unit_test(test_journal_batch_that_was_void_once_stays_void),
     };
 
     return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
