@@ -48,7 +48,9 @@ struct child {
     bool batch_open;
     uint32_t returned; /* hands found taken back and not yet reported */
     uint64_t mark_us;  /* when the results in OUT began to gather */
-    uint64_t task_us;  /* when the task before ended */
+    uint64_t task_us;  /* when the task before ended, or the last one behind which time was read */
+    const struct function_entry *short_of; /* whose tasks are so short that few are timed */
+    unsigned unread;                       /* how many were not, since TASK_US */
     timer_t timer;
     struct out scratch; /* details and outcomes of chunks */
     struct command command;

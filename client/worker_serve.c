@@ -114,6 +114,7 @@ static bool child_read(struct child *c, size_t need)
     c->in_bytes += (size_t)n;
     c->task_us = child_now_us();
     c->mark_us = c->task_us;
+    c->unread = 0;
     return true;
 }
 

@@ -170,6 +170,37 @@ static void test_hand_result_not_held_back_after_the_timer_rang_idly(void **stat
     finish(f, &c);
 }
 
+/* A function of which most tasks take no time, so that few are timed. */
+static void test_hand_long_one_of_a_short_function_is_not_held_back(void **state)
+{
+    struct fake *f = *state;
+    struct fake_child c;
+    struct fake_result r;
+    struct out o = { 0 }, none = pay_int(0), some = pay_int(50), much = pay_int(4000);
+    struct batch b;
+    const int many = 50;
+    time_t begun;
+
+    with_child(f, &c);
+    batch_begin(&b, &o, MSG_HAND);
+    for (int i = 0; i < many; i++)
+        (void)fake_hand_add(&c, &b, &o, "pause_ms", &none, 0);
+    (void)fake_hand_add(&c, &b, &o, "pause_ms", &some, 0);
+    (void)fake_hand_add(&c, &b, &o, "pause_ms", &much, 0);
+    batch_end(&b, &o);
+    page_grant(c.page, c.next);
+    begun = time(NULL);
+    fake_send(c.link.fd, &o);
+    for (int i = 0; i <= many; i++)
+        fake_result(&c, &r);
+    assert_true(time(NULL) - begun < 3);
+    fake_result(&c, &r);
+    out_done(&none);
+    out_done(&some);
+    out_done(&much);
+    finish(f, &c);
+}
+
 static void test_hand_task_known_as_long_is_not_interrupted(void **state)
 {
     struct fake *f = *state;
@@ -513,6 +544,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_hand_child_sleeps_on_when_its_result_is_read, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_result_not_held_back_by_the_next_task, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_result_not_held_back_after_the_timer_rang_idly, fake_setup, fake_teardown),
+        cmocka_unit_test_setup_teardown(test_hand_long_one_of_a_short_function_is_not_held_back, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_task_known_as_long_is_not_interrupted, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_that_forks_says_nothing_twice, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_results_survive_the_crash_of_a_later_task, fake_setup, fake_teardown),

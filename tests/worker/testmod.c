@@ -199,6 +199,16 @@ static int run_sleep_ms(struct ganger_task *task)
     return 0;
 }
 
+/* Sleep if it is asked for more than nothing, which takes no time then. */
+static int run_pause_ms(struct ganger_task *task)
+{
+    long ms = (long)int_arg(task);
+
+    if (ms > 0)
+        pause_ms(ms);
+    return 0;
+}
+
 /* Sleep; returns whether a signal cut it short. */
 static int run_nap_ms(struct ganger_task *task)
 {
@@ -476,6 +486,7 @@ static const struct ganger_function functions[] = {
     { "descriptors", run_descriptors },
     { "touch", run_touch },
     { "sleep_ms", run_sleep_ms },
+    { "pause_ms", run_pause_ms },
     { "nap_ms", run_nap_ms },
     { "wait", run_wait },
     { "until_cancelled", run_until_cancelled },
