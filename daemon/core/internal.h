@@ -1,7 +1,8 @@
 /*
  * What the files of the core share: the objects and who moves them.
  *
- *   task.c      admission; task_move(), the only writer of task->state; counters
+ *   task.c      admission; the table of legal moves
+ *   move.h      task_move_of(), the only writer of task->state; counters
  *   lane.c      ready tasks: FIFO per pool, priority and submitting identity, turns between lanes
  *   policy.c    what tasks have in common, interned, so that a waiting task stays small
  *   waiter.c    sessions and what they wait for

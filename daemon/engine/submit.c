@@ -152,7 +152,8 @@ static bool spec_stands(const struct engine *e, session_id session, const struct
     const struct last_spec *l = &e->last;
     const struct engine_pool *p;
 
-    if (l->spec.same == 0 || l->session != session || l->flags != m->flags || m->options.given != 0)
+    if (l->spec.same == 0 || l->session != session || l->flags != m->flags ||
+        m->options.given != 0 || m->options.need_count != 0)
         return false;
     p = &e->pools[l->spec.pool];
     return p->name_bytes == m->pool.len && memcmp(p->name, m->pool.data, m->pool.len) == 0;

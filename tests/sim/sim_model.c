@@ -234,6 +234,15 @@ static void forgets(struct sim *s, const struct effect *e)
         promise_find(s, t->id)->forgotten = true;
 }
 
+/* Three effects in one; nothing but a result that has just come ends a task so. */
+static void gone(struct sim *s, const struct effect *e)
+{
+    SIM_CHECK(s, s->event->type == EVENT_CHILD_RESULT && e->code == 0);
+    outcome(s, e);
+    told_ended(s, e);
+    forgets(s, e);
+}
+
 static void told_progress(struct sim *s, const struct effect *e)
 {
     SIM_CHECK(s, s->event->type == EVENT_PROGRESS);
@@ -248,6 +257,12 @@ static void agent_start(struct sim *s, const struct effect *e)
     p->agent_asked = true;
 }
 
+static void pool_breaks(struct sim *s, const struct effect *e)
+{
+    SIM_CHECK(s, !s->pools[e->index].broken);
+    s->pools[e->index].broken = true;
+}
+
 void model_effect(struct sim *s, const struct effect *e)
 {
     s->effect_count++;
@@ -260,9 +275,7 @@ void model_effect(struct sim *s, const struct effect *e)
         told_ended(s, e);
         return;
     case EFFECT_GONE:
-        outcome(s, e);
-        told_ended(s, e);
-        forgets(s, e);
+        gone(s, e);
         return;
     case EFFECT_CANCEL:
         told_cancel(s, e);
@@ -306,8 +319,7 @@ void model_effect(struct sim *s, const struct effect *e)
         agent_start(s, e);
         return;
     case EFFECT_POOL_BROKEN:
-        SIM_CHECK(s, !s->pools[e->index].broken);
-        s->pools[e->index].broken = true;
+        pool_breaks(s, e);
         return;
     default: /* bytes, which the core only counts */
         SIM_CHECK(s, e->type == EFFECT_KEPT || e->type == EFFECT_CALL_DONE);

@@ -49,6 +49,51 @@ static void test_engine_durable_task_is_accepted_after_its_sync(void **state)
     assert_int_equal(bench_await(NOTE_ENDED, 0)->end, END_DONE);
 }
 
+/* What the submit before asked for is not asked for by the next one, however much they look alike.
+ */
+static void test_engine_submit_has_the_defaults_of_its_time(void **state)
+{
+    struct engine_pool_config c = {
+        .name = "p", .kind = "module", .backlog = 1000, .backlog_bytes = 1 << 24, .durable = true
+    };
+    struct msg_submit m = submit_to("p", 7, TASK_WAIT);
+    uint32_t pool;
+
+    (void)state;
+    (void)bench_pool("p", 0);
+    engine_submit(bench.engine, SESSION, &m);
+    assert_int_equal(bench_await(NOTE_ACCEPTED, 0)->req, 7);
+    assert_int_equal(engine_pool_define(bench.engine, &c, &pool), 0);
+    m.req = 8;
+    engine_submit(bench.engine, SESSION, &m);
+    assert_int_equal(bench_last(NOTE_ACCEPTED)->req, 7); /* not before its sync */
+    (void)bench_turn(0);
+    m.flags |= TASK_NOT_DURABLE;
+    m.req = 9;
+    engine_submit(bench.engine, SESSION, &m);
+    assert_int_equal(bench_last(NOTE_ACCEPTED)->req, 9);
+}
+
+static void test_engine_submits_in_turn_go_to_their_pools(void **state)
+{
+    struct msg_submit p = submit_to("p", 1, TASK_WAIT), q = submit_to("q", 2, TASK_WAIT);
+    const struct note *hand;
+
+    (void)state;
+    (void)bench_pool("p", 0);
+    (void)bench_pool("q", 1);
+    for (int i = 0; i < 3; i++) {
+        engine_submit(bench.engine, SESSION, &p);
+        engine_submit(bench.engine, SESSION, &q);
+        hand = bench_await(NOTE_HAND, 0);
+        finish(hand, 0, "\x2a", 1);
+        assert_int_equal(bench_last(NOTE_ENDED)->req, q.req);
+        bench.count = 0;
+        p.req += 2;
+        q.req += 2;
+    }
+}
+
 static void refused(const struct msg_submit *m, int code, const char *text)
 {
     const struct note *n;
@@ -421,6 +466,10 @@ int main(int argc, char **argv)
             test_engine_quiet_task_gets_no_acceptance, bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(test_engine_durable_task_is_accepted_after_its_sync,
             bench_setup_memory, bench_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_engine_submit_has_the_defaults_of_its_time, bench_setup_memory, bench_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_engine_submits_in_turn_go_to_their_pools, bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_engine_unknown_pool_is_refused_by_name, bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(
