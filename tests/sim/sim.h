@@ -202,6 +202,8 @@ struct sim {
     struct swarm swarm;
     enum profile profile;
     uint64_t seed, rng, now, steps, requests, order;
+    struct core_spec last_spec; /* of the submit before */
+    uint32_t specs;             /* numbers that were given to some */
     uint32_t epoch;
     bool started, grace, drain, calm;
     uint64_t grace_end, last_fence, turn_us;

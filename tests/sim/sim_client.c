@@ -159,6 +159,20 @@ void spec_choose(struct sim *s, struct core_spec *spec)
         spec->flags |= CORE_TASK_QUIET;
 }
 
+/* Some ask for the same as the one before them, and may say so by the number of what they ask. */
+static void spec_again(struct sim *s, struct core_spec *spec)
+{
+    uint32_t call_bytes = spec->call_bytes;
+
+    if (s->last_spec.same != 0 && sim_chance(s, 30)) {
+        *spec = s->last_spec;
+        spec->call_bytes = call_bytes;
+    } else if (sim_chance(s, 60)) {
+        spec->same = ++s->specs;
+    }
+    s->last_spec = *spec;
+}
+
 static void submit_waits(struct sim *s, const struct event *ev)
 {
     if ((ev->spec->flags & CORE_TASK_WAIT) != 0)
@@ -231,6 +245,7 @@ void client_submit(struct sim *s)
     struct core_spec spec;
 
     spec_choose(s, &spec);
+    spec_again(s, &spec);
     client_submit_spec(s, session_any(s), &spec);
 }
 
