@@ -401,6 +401,16 @@ static RIG_UNUSED void disk_die(struct rig_disk *d, unsigned in)
     (void)pthread_mutex_unlock(&d->mutex);
 }
 
+static RIG_UNUSED bool disk_is_dead(struct rig_disk *d)
+{
+    bool dead;
+
+    (void)pthread_mutex_lock(&d->mutex);
+    dead = d->dead;
+    (void)pthread_mutex_unlock(&d->mutex);
+    return dead;
+}
+
 /* --- the owner --- */
 
 static RIG_UNUSED bool rig_live(void *ctx, uint8_t kind, uint64_t key, uint64_t birth)

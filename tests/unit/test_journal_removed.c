@@ -123,7 +123,7 @@ static void dies_after(struct rig *rig, size_t bytes, unsigned after)
 {
     disk_die(&rig->disk, after + 1);
     (void)add(rig, bytes);
-    for (int i = 0; i < 40 && !rig->disk.dead; i++)
+    for (int i = 0; i < 40 && !disk_is_dead(&rig->disk); i++)
         rig_turn(rig, 1);
     rig_close(rig);
     disk_reset(&rig->disk);
