@@ -118,7 +118,8 @@ static void syncer_hold(struct syncer *s, uint64_t now)
     uint64_t hold = s->sync_ns / 2;
 
     s->company = records_of(s->now.batch) + records_of(s->standby.batch);
-    s->hold_ns = now + (hold < HOLD_MAX_NS ? hold : HOLD_MAX_NS);
+    /* One that comes alone has all its company: no timer is set for it. */
+    s->hold_ns = s->company < 2 ? 0 : now + (hold < HOLD_MAX_NS ? hold : HOLD_MAX_NS);
 }
 
 /* Is the batch that stands by to be written now? Under the mutex. */
