@@ -266,7 +266,7 @@ static void *syncer_run(void *arg)
 {
     struct syncer *s = arg;
 
-    /* A wait for company is shorter than the 50 us that the kernel may add to it. */
+    /* A wait for company can be as short as the 50 us that the kernel may add to it. */
     (void)prctl(PR_SET_TIMERSLACK, 1000ul, 0ul, 0ul, 0ul);
     (void)pthread_mutex_lock(&s->mutex);
     while (!s->quit) {
@@ -361,7 +361,7 @@ void syncer_write(struct syncer *s, struct batch *b, const struct writer_facts *
     }
     s->standby = (struct lent){ .batch = b, .facts = *facts };
     /* If it is to wait for company, the thread looks again by itself when that is over. */
-    due = syncer_is_due(s, s->hold_ns == 0 ? 0 : UINT64_C(1));
+    due = syncer_is_due(s, 0);
     if (due)
         syncer_promote(s);
     (void)pthread_mutex_unlock(&s->mutex);
