@@ -5,6 +5,7 @@
 #ifndef DAEMON_GANGERD_H
 #define DAEMON_GANGERD_H
 
+#include "ahead.h"
 #include "conf/conf.h"
 #include "engine/engine.h"
 #include "locks.h"
@@ -45,6 +46,7 @@ struct gangerd {
     struct net *net;
     struct pool *pool;
     struct engine *engine;
+    struct ahead *ahead; /* NULL: no memory is made ready */
     struct store_config journal;
     struct locks locks;
     uint64_t nofile; /* soft limit of descriptors that we were started with */

@@ -288,6 +288,7 @@ int setup_open(struct gangerd *d, char *err, size_t err_bytes)
         return EXIT_INTERNAL;
     }
     handles_init(d);
+    (void)ahead_open(&d->ahead); /* without it, growing is slower */
     rc = open_parts(d);
     if (rc < 0) {
         (void)snprintf(err, err_bytes, "%s", error_text(rc));
@@ -318,6 +319,7 @@ void setup_close(struct gangerd *d)
     pool_close(d->pool);
     (void)uv_run(&d->loop, UV_RUN_NOWAIT);
     engine_close(d->engine);
+    ahead_close(d->ahead);
     uv_walk(&d->loop, close_handle, NULL);
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&d->loop);

@@ -51,6 +51,25 @@ static void *map(size_t bytes)
     return p == MAP_FAILED ? NULL : p;
 }
 
+static struct pages_helper helper;
+
+void pages_helper_set(const struct pages_helper *h)
+{
+    helper = h == NULL ? (struct pages_helper){ 0 } : *h;
+}
+
+void pages_ahead(void *p, size_t bytes)
+{
+    if (helper.ahead != NULL)
+        helper.ahead(helper.ctx, p, bytes);
+}
+
+void pages_touch(void *p, size_t bytes)
+{
+    /* What a kernel before 5.14 cannot do at once is done page by page by whoever writes there. */
+    (void)madvise(p, bytes, MADV_POPULATE_WRITE);
+}
+
 /* Where the kernel refuses to split a mapping once more, at least the memory goes back. */
 static void unmap(void *p, size_t bytes)
 {
@@ -134,5 +153,11 @@ void pages_free(void *p, size_t bytes)
     if (p == NULL)
         return;
     root_remove(p, bytes);
+    if (helper.drop == NULL || !helper.drop(helper.ctx, p, bytes))
+        unmap(p, bytes);
+}
+
+void pages_unmap(void *p, size_t bytes)
+{
     unmap(p, bytes);
 }

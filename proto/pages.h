@@ -6,9 +6,33 @@
 #ifndef PROTO_PAGES_H
 #define PROTO_PAGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define PAGES_BYTES 4096u /* sizes are multiples of this */
+
+/* Somebody who writes to memory on another thread, before it is needed. Neither call may wait. */
+struct pages_helper {
+    void *ctx;
+    /* Have the BYTES at P written to soon, by pages_touch(); or not, if there is too much to do. */
+    void (*ahead)(void *ctx, void *p, size_t bytes);
+    /* P is given back. True: it is being written to, and goes by pages_unmap() when that is over. */
+    bool (*drop)(void *ctx, void *p, size_t bytes);
+};
+
+/* From now on HELPER (copied; NULL: nobody) is asked. LOOP THREAD, like all that has none named. */
+void pages_helper_set(const struct pages_helper *helper);
+
+/*
+ * The BYTES at P, of pages_new(), which nobody has written to, will be needed soon. The first write
+ * to a page is a fault, and in a virtual machine that is lent its memory piece by piece a slow one:
+ * 10 us for 4 KiB and 5 ms for a large page were measured.
+ */
+void pages_ahead(void *p, size_t bytes);
+
+/* For a helper, ANY THREAD: make the BYTES at P as if written to; give them back. */
+void pages_touch(void *p, size_t bytes);
+void pages_unmap(void *p, size_t bytes);
 
 /* BYTES of zeroes, or NULL when there is no memory. */
 void *pages_new(size_t bytes);

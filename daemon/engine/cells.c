@@ -45,6 +45,7 @@ static struct chunk *rooms[CLASSES]; /* chunks with room */
 static uint32_t counts[CLASSES];     /* all chunks */
 static struct chunk *spares;         /* empty, of no class */
 static uint32_t spare_count;
+static struct chunk *next; /* being made ready; NULL: none */
 
 /* Steps of 8 bytes to 128, 16 to 256, 32 to 512, 64 to 1,024. */
 static inline unsigned class_of(size_t bytes, uint32_t *ret_cell_bytes)
@@ -81,6 +82,31 @@ static void room_leave(struct chunk **room, struct chunk *k)
         k->next->prev = k->prev;
 }
 
+/* Memory of a chunk, in a large page unless it is the first of its class: that may never be filled.
+ */
+static struct chunk *chunk_map(bool first)
+{
+    struct chunk *k = pages_new_aligned(CHUNK_BYTES);
+
+    if (k == NULL)
+        return NULL;
+    if (!first)
+        pages_huge(k, CHUNK_BYTES);
+    POISON((char *)k + HEAD_BYTES, CHUNK_BYTES - HEAD_BYTES);
+    return k;
+}
+
+/* A class that grows will soon need one more. */
+static void chunk_ahead(void)
+{
+    struct chunk *k = next != NULL ? NULL : chunk_map(false);
+
+    if (k == NULL)
+        return;
+    next = k;
+    pages_ahead(k, CHUNK_BYTES);
+}
+
 static struct chunk *chunk_new(unsigned class, uint32_t cell_bytes)
 {
     struct chunk *k = spares;
@@ -88,15 +114,16 @@ static struct chunk *chunk_new(unsigned class, uint32_t cell_bytes)
     if (k != NULL) {
         spares = k->next;
         spare_count--;
+    } else if (next != NULL && counts[class] > 0) {
+        k = next;
+        next = NULL;
     } else {
-        k = pages_new_aligned(CHUNK_BYTES);
+        k = chunk_map(counts[class] == 0);
         if (k == NULL)
             return NULL;
-        /* The first of a class may never be filled. */
-        if (counts[class] > 0)
-            pages_huge(k, CHUNK_BYTES);
-        POISON((char *)k + HEAD_BYTES, CHUNK_BYTES - HEAD_BYTES);
     }
+    if (counts[class] > 0)
+        chunk_ahead();
     counts[class]++;
     *k = (struct chunk){ .used = HEAD_BYTES, .cell_bytes = cell_bytes, .class = class };
     return k;
@@ -107,6 +134,8 @@ static void chunk_free(struct chunk *k)
     if (spare_count == SPARES_MAX || k->used > SPARE_BYTES) {
         UNPOISON(k, CHUNK_BYTES);
         pages_free(k, CHUNK_BYTES);
+        pages_free(next, CHUNK_BYTES); /* they shrink */
+        next = NULL;
         return;
     }
     k->next = spares;

@@ -38,6 +38,12 @@ static ssize_t real_pwritev(void *ctx, int fd, const struct iovec *iov, int iovc
     return n < 0 ? -errno : n;
 }
 
+static int real_reserve(void *ctx, int fd, uint64_t bytes)
+{
+    (void)ctx;
+    return negative_errno(fallocate(fd, 0, 0, (off_t)bytes));
+}
+
 static int real_sync(void *ctx, int fd)
 {
     (void)ctx;
@@ -67,12 +73,15 @@ const struct journal_io io_real = {
     .close = real_close,
     .pread = real_pread,
     .pwritev = real_pwritev,
+    .reserve = real_reserve,
     .sync = real_sync,
     .sync_dir = real_sync_dir,
     .rename = real_rename,
     .unlink = real_unlink,
     .backoff_min_ms = 100,
     .backoff_max_ms = 2000,
+    .idle_ms = 10,
+    .trim_ms = 60000,
     .chunk_bytes = (size_t)256 * 1024,
 };
 

@@ -19,12 +19,16 @@ struct journal_io {
     int (*close)(void *ctx, int fd);
     ssize_t (*pread)(void *ctx, int fd, void *buf, size_t bytes, uint64_t offset);
     ssize_t (*pwritev)(void *ctx, int fd, const struct iovec *iov, int iovcnt, uint64_t offset);
+    /* Make the file FD BYTES long, with blocks for all of it, that read as zeros. */
+    int (*reserve)(void *ctx, int fd, uint64_t bytes);
     int (*sync)(void *ctx, int fd);      /* data and size */
     int (*sync_dir)(void *ctx, int dir); /* names */
     int (*rename)(void *ctx, int dir, const char *from, const char *to);
     int (*unlink)(void *ctx, int dir, const char *name);
     /* First and longest wait between two tries on a failing disk. */
     unsigned backoff_min_ms, backoff_max_ms;
+    unsigned idle_ms; /* without a batch: then there is time for what can wait */
+    unsigned trim_ms; /* between two looks at whether there are more spares than needed */
     /* How much reclaim reads at a time, as long as batches are not larger. */
     size_t chunk_bytes;
 };

@@ -102,6 +102,19 @@ static struct batch *journal_gather(struct journal *j)
     return journal_batch(j);
 }
 
+/* Hand the gathered batch to the sync thread, if that takes one. */
+static void journal_send(struct journal *j)
+{
+    struct writer_facts facts = { .synced = j->synced, .oldest = j->oldest };
+    struct batch *b = journal_batch(j);
+
+    if (j->sent == SYNCER_BATCHES || batch_is_empty(b) || reclaim_is_behind(j))
+        return;
+    j->sent++;
+    j->open_seq++;
+    syncer_write(j->syncer, b, &facts);
+}
+
 static uint64_t journal_append(
     struct store *s, uint8_t kind, uint64_t key, const struct iovec *iov, int iovcnt)
 {
@@ -120,7 +133,10 @@ static uint64_t journal_append(
     j->live_bytes += room_live_bytes(bytes);
     j->stats.appended_records++;
     j->stats.appended_bytes += bytes;
-    return j->next_birth++;
+    j->next_birth++;
+    if (j->sent == 0 && head.birth - b->first_birth + 1 >= j->early)
+        journal_send(j);
+    return head.birth;
 }
 
 void journal_copy(struct journal *j, const uint8_t *at)
@@ -141,19 +157,6 @@ static void journal_dead(struct store *s, size_t data_bytes)
 
     GANGER_ASSERT(j->live_bytes >= room_live_bytes(data_bytes));
     j->live_bytes -= room_live_bytes(data_bytes);
-}
-
-/* Hand the gathered batch to the sync thread, if that takes one. */
-static void journal_send(struct journal *j)
-{
-    struct writer_facts facts = { .synced = j->synced, .oldest = j->oldest };
-    struct batch *b = journal_batch(j);
-
-    if (j->sent == SYNCER_BATCHES || batch_is_empty(b) || reclaim_is_behind(j))
-        return;
-    j->sent++;
-    j->open_seq++;
-    syncer_write(j->syncer, b, &facts);
 }
 
 static void journal_flush(struct store *s)
@@ -178,6 +181,10 @@ static void journal_done(struct journal *j)
     batch_clear(b);
     if (last == 0)
         return;
+    /* Who waited will be back. While the first half of them is synced the other half is taken. */
+    j->early = (j->next_birth - 1 - j->synced) / 2;
+    if (j->early < SYNCER_MANY)
+        j->early = SYNCER_MANY;
     j->synced = last;
     if (j->reported < last)
         j->reported = last;
@@ -312,12 +319,12 @@ static int journal_configure(
 /* Have spare segments ready before the first batch comes. */
 static int make_spares(struct writer *w, const char *dir, const struct fault *fault)
 {
-    while (w->spare.count < WRITER_SPARES + 1 &&
-           w->used.bytes + w->spare.bytes + w->segment_bytes <= w->max_bytes) {
-        int rc = writer_prepare(w);
+    while (w->spares.list.count < WRITER_SPARES + 1 &&
+           w->used.bytes + w->spares.list.bytes + w->segment_bytes <= w->max_bytes) {
+        int rc = spares_make(&w->spares);
 
         /* With one to begin with, the daemon can start; the sync thread will go on trying. */
-        if (rc < 0 && w->spare.count > 0)
+        if (rc < 0 && w->spares.list.count > 0)
             return 0;
         if (rc < 0)
             return fault_set(
@@ -333,12 +340,13 @@ static int journal_start(struct journal *j, const char *dir, const struct fault 
         .dir = j->dir,
         .segment_bytes = j->segment_bytes,
         .max_bytes = j->max_bytes,
-        .fd = -1,
-        .fresh = { .fd = -1 } };
+        .fd = -1 };
     struct syncer_news news;
     uint64_t last_birth = 0;
-    int rc = recovery_run(&w, dir, &j->index, &last_birth, fault);
+    int rc;
 
+    spares_init(&w.spares, j->io, j->dir, j->segment_bytes);
+    rc = recovery_run(&w, dir, &j->index, &last_birth, fault);
     if (rc == 0)
         rc = make_spares(&w, dir, fault);
     if (rc < 0)
@@ -347,6 +355,7 @@ static int journal_start(struct journal *j, const char *dir, const struct fault 
     j->next_birth = last_birth + 1;
     j->synced = last_birth;
     j->reported = last_birth;
+    j->early = SYNCER_MANY;
     j->oldest = w.used.first == NULL ? 0 : w.used.first->generation;
     j->open_seq = 1;
     rc = syncer_start(&w, j->owner.notify, j->owner.ctx, &j->syncer);

@@ -247,7 +247,7 @@ static int settle_rest(struct recovery *r, const struct catalogue_file *f)
 
     if (rc < 0)
         return rc;
-    if (f->bytes != w->segment_bytes || w->spare.count > w->used.count / 2 + WRITER_SPARES) {
+    if (f->bytes != w->segment_bytes || writer_surplus(w) > 0) {
         (void)w->io->unlink(w->io->ctx, w->dir, f->name);
         return 0;
     }
@@ -256,7 +256,7 @@ static int settle_rest(struct recovery *r, const struct catalogue_file *f)
         return read_failed(r, f, 0);
     segment->id = f->id;
     segment->bytes = f->bytes;
-    segment_list_append(&w->spare, segment);
+    spares_give(&w->spares, segment);
     return 0;
 }
 
@@ -319,7 +319,7 @@ static int recover(struct recovery *r)
     }
     if (rc == 0 && r->newest != NULL)
         rc = take_up_newest(r);
-    r->w->next_id = r->files.next_id;
+    r->w->spares.next_id = r->files.next_id;
     return rc;
 }
 

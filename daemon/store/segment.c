@@ -131,6 +131,16 @@ void segment_list_append(struct segment_list *list, struct segment *segment)
     list->bytes += segment->bytes;
 }
 
+void segment_list_prepend(struct segment_list *list, struct segment *segment)
+{
+    segment->next = list->first;
+    list->first = segment;
+    if (list->last == NULL)
+        list->last = segment;
+    list->count++;
+    list->bytes += segment->bytes;
+}
+
 struct segment *segment_list_shift(struct segment_list *list)
 {
     struct segment *segment = list->first;

@@ -1,9 +1,8 @@
 /*
  * The segment: one file of the log, and the list of them all.
  *
- * A segment file begins with a header block of SEGMENT_HEADER_BYTES; records follow. It is
- * written full of zeros and synced before it gets its name, so that a later sync of a batch
- * moves data only. Spare segments have no header yet (zeros) or one of a generation that the
+ * A segment file begins with a header block of SEGMENT_HEADER_BYTES; records follow. It has its
+ * full size and its blocks, and is synced, before it gets its name. Spare segments have no header yet (zeros) or one of a generation that the
  * log no longer needs. Each use of a segment gets a generation of its own, and the order of
  * generations is the order of the log.
  *
@@ -52,6 +51,7 @@ struct segment {
     uint64_t generation; /* 0 while spare */
     uint64_t end;        /* behind its last durable record */
     bool bad;            /* a write or sync failed: never to be used again */
+    bool raw;            /* a spare that was never written: its blocks are but reserved */
     bool found;          /* by recovery: its header may void what an earlier process left */
 };
 
@@ -74,6 +74,7 @@ enum segment_state segment_header_get(const uint8_t *block, struct segment_heade
 
 /* The list owns what is in it. */
 void segment_list_append(struct segment_list *list, struct segment *segment);
+void segment_list_prepend(struct segment_list *list, struct segment *segment);
 struct segment *segment_list_shift(struct segment_list *list); /* NULL if empty */
 void segment_list_remove(struct segment_list *list, struct segment *segment);
 void segment_list_free(struct segment_list *list);

@@ -42,6 +42,8 @@ struct syncer {
     struct batch_cursor cursor;
     uint64_t retry_ns, retry_wait_ms;     /* when to try the batch again; 0: at once */
     uint64_t prepare_ns, prepare_wait_ms; /* when to try to make a spare again */
+    uint64_t idle_ns; /* when the disk counts as idle, if no batch comes before */
+    uint64_t trim_ns; /* when to look at the surplus of spares; 0: there is none */
 };
 
 static uint64_t now_ns(void)
@@ -69,8 +71,8 @@ static void syncer_look(struct syncer *s)
 
     view->used = w->used.count;
     view->used_bytes = w->used.bytes;
-    view->spares = w->spare.count;
-    view->disk_bytes = w->used.bytes + w->spare.bytes + (w->fresh.fd < 0 ? 0 : w->fresh.offset);
+    view->spares = w->spares.list.count;
+    view->disk_bytes = w->used.bytes + w->spares.list.bytes;
     view->syncs = w->syncs;
     view->left = w->fd < 0 ? 0 : w->used.last->bytes - w->used.last->end;
     view->oldest = w->used.first == NULL ? 0 : w->used.first->generation;
@@ -79,6 +81,18 @@ static void syncer_look(struct syncer *s)
         view->cramped = false;
     s->has_news = true;
     (void)pthread_cond_signal(&s->news);
+}
+
+/* See to what can wait: not before NOW and a while. Under the mutex. */
+static void syncer_put_off(struct syncer *s, uint64_t now)
+{
+    const struct journal_io *io = s->writer.io;
+
+    s->idle_ns = now + io->idle_ms * UINT64_C(1000000);
+    if (writer_surplus(&s->writer) == 0)
+        s->trim_ns = 0;
+    else if (s->trim_ns == 0)
+        s->trim_ns = now + io->trim_ms * UINT64_C(1000000);
 }
 
 static void syncer_tell(struct syncer *s)
@@ -111,13 +125,17 @@ static void syncer_promote(struct syncer *s)
  * The batch is durable, and whoever waited for it may come back at once with more. To begin with
  * what has gathered beside it would part them for good: two halves that wait for each other, each
  * synced by itself. So the next batch waits until as many are there as these were together, half
- * the time of a sync at most. Under the mutex.
+ * the time of a sync at most. With many it is the other way round: to take and to answer them takes
+ * as long as a sync, and two halves do that in turns; then a third of them is enough. Under the
+ * mutex.
  */
 static void syncer_hold(struct syncer *s, uint64_t now)
 {
     uint64_t hold = s->sync_ns / 2;
 
     s->company = records_of(s->now.batch) + records_of(s->standby.batch);
+    if (s->company >= 2 * SYNCER_MANY)
+        s->company /= 3;
     /* One that comes alone has all its company: no timer is set for it. */
     s->hold_ns = s->company < 2 ? 0 : now + (hold < HOLD_MAX_NS ? hold : HOLD_MAX_NS);
 }
@@ -176,6 +194,7 @@ static void syncer_do_batch(struct syncer *s)
         syncer_batch_done(s, began);
     else
         syncer_batch_failed(s, rc);
+    syncer_put_off(s, now_ns());
     syncer_look(s);
     syncer_tell(s);
 }
@@ -187,7 +206,7 @@ static void syncer_do_prepare(struct syncer *s)
     int rc;
 
     (void)pthread_mutex_unlock(&s->mutex);
-    rc = writer_prepare(&s->writer);
+    rc = spares_make(&s->writer.spares);
     (void)pthread_mutex_lock(&s->mutex);
     if (rc < 0) {
         back_off(s->writer.io, &s->prepare_ns, &s->prepare_wait_ms);
@@ -217,6 +236,38 @@ static void syncer_do_read(struct syncer *s)
     syncer_tell(s);
 }
 
+/* When there is time for what can wait; UINT64_MAX: nothing does. */
+static uint64_t syncer_leisure(const struct syncer *s)
+{
+    uint64_t at = spares_want_zeros(&s->writer.spares) ? s->idle_ns : UINT64_MAX;
+
+    if (s->trim_ns != 0 && s->trim_ns < at)
+        at = s->trim_ns < s->idle_ns ? s->idle_ns : s->trim_ns;
+    return at;
+}
+
+/* Do a bounded step of what can wait. Called and left with the mutex held. */
+static void syncer_do_chore(struct syncer *s, uint64_t now)
+{
+    bool trim = s->trim_ns != 0 && s->trim_ns <= now;
+    int rc = 0;
+
+    (void)pthread_mutex_unlock(&s->mutex);
+    if (trim)
+        writer_trim(&s->writer);
+    else
+        rc = spares_fill(&s->writer.spares);
+    (void)pthread_mutex_lock(&s->mutex);
+    if (trim) {
+        s->trim_ns = 0;
+        syncer_put_off(s, now);
+        syncer_look(s);
+        syncer_tell(s);
+    } else if (rc < 0) { /* it is as good as it was; a failing disk is noticed by the batches */
+        s->idle_ns = now + s->writer.io->backoff_max_ms * UINT64_C(1000000);
+    }
+}
+
 /*
  * Is there anything to do at NOW? If not, UNTIL becomes the time at which there will be
  * (UINT64_MAX: when the loop says so).
@@ -239,7 +290,9 @@ static bool syncer_has_work(const struct syncer *s, uint64_t now, uint64_t *unti
         if (s->prepare_ns < *until)
             *until = s->prepare_ns;
     }
-    return false;
+    if (s->now.batch == NULL && syncer_leisure(s) < *until)
+        *until = syncer_leisure(s);
+    return *until <= now;
 }
 
 /* Under the mutex. */
@@ -283,6 +336,8 @@ static void *syncer_run(void *arg)
             syncer_do_prepare(s);
         if (!s->quit && s->chunk != NULL)
             syncer_do_read(s);
+        if (!s->quit && s->now.batch == NULL && syncer_leisure(s) <= now)
+            syncer_do_chore(s, now);
     }
     (void)pthread_mutex_unlock(&s->mutex);
     return NULL;
@@ -327,6 +382,7 @@ int syncer_start(
     s->notify_ctx = ctx;
     s->writer = *writer;
     s->prepare_wait_ms = writer->io->backoff_min_ms;
+    syncer_put_off(s, now_ns());
     syncer_look(s);
     if (pthread_create(&s->thread, NULL, syncer_run, s) != 0) {
         syncer_free(s);

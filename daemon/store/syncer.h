@@ -53,6 +53,9 @@ void syncer_stop(struct syncer *s);
 /* Most batches that are lent at a time. */
 #define SYNCER_BATCHES 2u
 
+/* So many records are company enough: what a longer wait would save is less than it costs. */
+#define SYNCER_MANY 128u
+
 /* Lend B to the thread until the news says done. */
 void syncer_write(struct syncer *s, struct batch *b, const struct writer_facts *facts);
 

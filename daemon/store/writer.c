@@ -6,126 +6,20 @@
 
 #include "proto/assert.h"
 
-#define PREPARE_BYTES (512u * 1024) /* of zeros in one step */
-#define ZEROS_BYTES   (128u * 1024)
-#define ZEROS_IOV     (PREPARE_BYTES / ZEROS_BYTES)
-
-static uint8_t zeros[ZEROS_BYTES]; /* never written */
-
 static int writer_failed(struct writer *w, const char *where, int rc)
 {
     w->failed_at = where;
     return rc;
 }
 
-static void fresh_drop(struct writer *w)
-{
-    char name[SEGMENT_NAME_BYTES];
-
-    segment_name(w->fresh.id, true, name);
-    (void)w->io->close(w->io->ctx, w->fresh.fd);
-    (void)w->io->unlink(w->io->ctx, w->dir, name);
-    w->fresh.fd = -1;
-}
-
-static int fresh_open(struct writer *w)
-{
-    char name[SEGMENT_NAME_BYTES];
-    int fd;
-
-    if (w->next_id > SEGMENT_ID_MAX)
-        return -ENOSPC;
-    segment_name(w->next_id, true, name);
-    fd = w->io->open(w->io->ctx, w->dir, name, O_WRONLY | O_CREAT | O_TRUNC);
-    if (fd < 0)
-        return fd;
-    w->fresh = (struct writer_new){ .fd = fd, .id = w->next_id++ };
-    return 0;
-}
-
-/* Write and sync the next zeros. */
-static int fresh_fill(struct writer *w)
-{
-    struct iovec iov[ZEROS_IOV];
-    uint64_t left = w->segment_bytes - w->fresh.offset;
-    uint64_t step = left < PREPARE_BYTES ? left : PREPARE_BYTES;
-    uint64_t sum = 0;
-    int n = 0, rc;
-
-    for (; sum < step; n++) {
-        size_t bytes = step - sum < ZEROS_BYTES ? (size_t)(step - sum) : ZEROS_BYTES;
-
-        iov[n] = (struct iovec){ .iov_base = zeros, .iov_len = bytes };
-        sum += bytes;
-    }
-    rc = io_write_all(w->io, w->fresh.fd, iov, n, w->fresh.offset);
-    if (rc < 0)
-        return rc;
-    w->fresh.offset += step;
-    return w->io->sync(w->io->ctx, w->fresh.fd);
-}
-
-/* The zeros are on disk: give the file its name and make it a spare. */
-static int fresh_finish(struct writer *w)
-{
-    char from[SEGMENT_NAME_BYTES], to[SEGMENT_NAME_BYTES];
-    struct segment *segment = calloc(1, sizeof *segment);
-    int rc;
-
-    if (segment == NULL)
-        return -ENOMEM;
-    segment_name(w->fresh.id, true, from);
-    segment_name(w->fresh.id, false, to);
-    rc = w->io->rename(w->io->ctx, w->dir, from, to);
-    if (rc == 0)
-        rc = w->io->sync_dir(w->io->ctx, w->dir);
-    if (rc < 0) {
-        free(segment);
-        return rc;
-    }
-    (void)w->io->close(w->io->ctx, w->fresh.fd);
-    w->fresh.fd = -1;
-    segment->id = w->fresh.id;
-    segment->bytes = w->segment_bytes;
-    segment_list_append(&w->spare, segment);
-    return 0;
-}
-
 static bool writer_has_room(const struct writer *w)
 {
-    return w->used.bytes + w->spare.bytes + w->segment_bytes <= w->max_bytes;
+    return w->used.bytes + w->spares.list.bytes + w->segment_bytes <= w->max_bytes;
 }
 
 bool writer_wants_spare(const struct writer *w)
 {
-    return w->spare.count < WRITER_SPARES && writer_has_room(w);
-}
-
-int writer_prepare(struct writer *w)
-{
-    int rc;
-
-    if (w->fresh.fd < 0)
-        return fresh_open(w);
-    rc = fresh_fill(w);
-    if (rc == 0 && w->fresh.offset == w->segment_bytes) {
-        rc = fresh_finish(w);
-        if (rc == 0)
-            return 1;
-    }
-    if (rc < 0)
-        fresh_drop(w);
-    return rc;
-}
-
-/* Remove the file of SEGMENT, which is in no list, and free it. */
-static void segment_drop(struct writer *w, struct segment *segment)
-{
-    char name[SEGMENT_NAME_BYTES];
-
-    segment_name(segment->id, false, name);
-    (void)w->io->unlink(w->io->ctx, w->dir, name);
-    free(segment);
+    return w->spares.list.count < WRITER_SPARES && writer_has_room(w);
 }
 
 void writer_release(struct writer *w, uint64_t oldest)
@@ -133,30 +27,41 @@ void writer_release(struct writer *w, uint64_t oldest)
     while (w->used.first != NULL && w->used.first->generation < oldest) {
         struct segment *segment = segment_list_shift(&w->used);
 
-        if (segment->bad || segment->bytes != w->segment_bytes ||
-            w->spare.count > w->used.count / 2 + WRITER_SPARES) {
-            segment_drop(w, segment);
-            continue;
-        }
-        segment->generation = 0;
-        segment->end = 0;
-        segment_list_append(&w->spare, segment);
+        if (segment->bad || segment->bytes != w->segment_bytes)
+            spares_remove_file(&w->spares, segment);
+        else
+            spares_give(&w->spares, segment);
     }
+}
+
+uint64_t writer_surplus(const struct writer *w)
+{
+    uint64_t enough = w->used.count / 2 + WRITER_SPARES + 1;
+
+    return w->spares.list.count > enough ? w->spares.list.count - enough : 0;
+}
+
+void writer_trim(struct writer *w)
+{
+    for (uint64_t n = (writer_surplus(w) + 7) / 8; n > 0; n--)
+        spares_drop(&w->spares);
 }
 
 /* Take a spare segment, making one if there is none. */
 static int spare_take(struct writer *w, struct segment **ret_segment)
 {
-    while (w->spare.first == NULL) {
+    struct segment *segment;
+
+    while ((segment = spares_take(&w->spares)) == NULL) {
         int rc;
 
         if (!writer_has_room(w))
             return -EDQUOT;
-        rc = writer_prepare(w);
+        rc = spares_make(&w->spares);
         if (rc < 0)
             return rc;
     }
-    *ret_segment = segment_list_shift(&w->spare);
+    *ret_segment = segment;
     return 0;
 }
 
@@ -199,7 +104,7 @@ static int writer_switch(struct writer *w, const struct writer_facts *facts)
     segment_name(segment->id, false, name);
     fd = w->io->open(w->io->ctx, w->dir, name, O_WRONLY);
     if (fd < 0) {
-        segment_drop(w, segment);
+        spares_remove_file(&w->spares, segment);
         return writer_failed(w, "opening a segment", fd);
     }
     segment->generation = ++w->generation;
@@ -207,7 +112,7 @@ static int writer_switch(struct writer *w, const struct writer_facts *facts)
     rc = header_write(w, segment, fd, facts);
     if (rc < 0) {
         (void)w->io->close(w->io->ctx, fd);
-        segment_drop(w, segment);
+        spares_remove_file(&w->spares, segment);
         return writer_failed(w, "writing the header of a segment", rc);
     }
     if (w->fd >= 0)
@@ -232,7 +137,7 @@ static void writer_abandon(struct writer *w)
     segment->bad = true;
     if (segment->end == SEGMENT_HEADER_BYTES && !segment->found) {
         segment_list_remove(&w->used, segment);
-        segment_drop(w, segment);
+        spares_remove_file(&w->spares, segment);
     }
 }
 
@@ -283,11 +188,9 @@ int writer_write(struct writer *w, struct batch *b, struct batch_cursor *cursor,
 
 void writer_done(struct writer *w)
 {
-    if (w->fresh.fd >= 0)
-        fresh_drop(w);
     if (w->fd >= 0)
         (void)w->io->close(w->io->ctx, w->fd);
     w->fd = -1;
     segment_list_free(&w->used);
-    segment_list_free(&w->spare);
+    spares_done(&w->spares);
 }

@@ -24,16 +24,10 @@
 #include "store/batch.h"
 #include "store/io.h"
 #include "store/segment.h"
+#include "store/spares.h"
 
 /* Spare segments that are kept ready. */
 #define WRITER_SPARES 2u
-
-/* A segment that is being filled with zeros. */
-struct writer_new {
-    int fd; /* -1: none */
-    uint32_t id;
-    uint64_t offset;
-};
 
 struct writer {
     const struct journal_io *io;
@@ -41,11 +35,10 @@ struct writer {
     uint64_t segment_bytes, max_bytes;
     uint8_t journal[16];
     uint32_t seed;
-    struct segment_list used, spare; /* used: by rising generation, the current one last */
-    int fd;                          /* of the current segment, or -1 */
-    uint64_t generation;             /* the last one that was tried */
-    uint32_t next_id;
-    struct writer_new fresh;
+    struct segment_list used; /* by rising generation, the current one last */
+    struct spares spares;
+    int fd;              /* of the current segment, or -1 */
+    uint64_t generation; /* the last one that was tried */
     uint64_t syncs;
     const char *failed_at; /* what failed, for the text; NULL if nothing did */
 };
@@ -63,17 +56,20 @@ struct writer_facts {
 int writer_write(struct writer *w, struct batch *b, struct batch_cursor *cursor,
     const struct writer_facts *facts);
 
-/* Make spares of the used segments below generation OLDEST; drop what is more than enough. */
+/* Make spares of the used segments below generation OLDEST. */
 void writer_release(struct writer *w, uint64_t oldest);
 
 /* Are there fewer spare segments than there should be, and room for one more? */
 bool writer_wants_spare(const struct writer *w);
 
 /*
- * Take the making of a spare segment one bounded step further. 1 when it became ready, 0 when
- * more steps are needed, or a negative errno; then nothing is left of it.
+ * How many more spare segments there are than the log is likely to need soon. A load that has made
+ * it grow may come again, so they are not removed at once.
  */
-int writer_prepare(struct writer *w);
+uint64_t writer_surplus(const struct writer *w);
+
+/* Remove an eighth of the surplus. */
+void writer_trim(struct writer *w);
 
 /* Close the files and free the lists. */
 void writer_done(struct writer *w);

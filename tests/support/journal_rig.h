@@ -60,6 +60,7 @@ struct rig_disk {
     const char *sync_script;          /* or one letter a sync, the last one again: x fails */
     int error;
     bool full; /* no new file, no growth */
+    bool no_reserve; /* a file system that cannot */
     bool short_writes;
     bool dead;        /* the machine is down: nothing has an effect any more */
     unsigned dies_in; /* goes down after this many changes; 0: does not */
@@ -215,6 +216,22 @@ static ssize_t disk_pwritev(void *ctx, int fd, const struct iovec *iov, int iovc
 unlock:
     (void)pthread_mutex_unlock(&d->mutex);
     return n;
+}
+
+static int disk_reserve(void *ctx, int fd, uint64_t bytes)
+{
+    struct rig_disk *d = ctx;
+    int rc = -EIO;
+
+    (void)pthread_mutex_lock(&d->mutex);
+    if (d->no_reserve) {
+        rc = -EOPNOTSUPP;
+    } else if (disk_runs(d)) {
+        d->files[d->fd_file[fd]].dirty = true;
+        rc = d->full ? -ENOSPC : ftruncate(fd, (off_t)bytes) < 0 ? -errno : 0;
+    }
+    (void)pthread_mutex_unlock(&d->mutex);
+    return rc;
 }
 
 static int disk_sync(void *ctx, int fd)
@@ -481,12 +498,15 @@ static RIG_UNUSED void rig_init(struct rig *rig)
         .close = disk_close,
         .pread = disk_pread,
         .pwritev = disk_pwritev,
+        .reserve = disk_reserve,
         .sync = disk_sync,
         .sync_dir = disk_sync_dir,
         .rename = disk_rename,
         .unlink = disk_unlink,
         .backoff_min_ms = 1,
         .backoff_max_ms = 4,
+        .idle_ms = 10,
+        .trim_ms = 60000,
         .chunk_bytes = 12000 };
     rig->config = (struct store_config){ .dir = rig->dir,
         .segment_bytes = 65536,
