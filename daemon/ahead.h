@@ -6,7 +6,8 @@
 #ifndef DAEMON_AHEAD_H
 #define DAEMON_AHEAD_H
 
-#define AHEAD_MAX 16u /* pieces that may be asked for at a time; more come as if never asked for */
+#define AHEAD_MAX 16u /* pieces that may be asked for at a time; more come as if never asked for   \
+                       */
 
 struct ahead;
 

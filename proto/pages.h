@@ -16,7 +16,8 @@ struct pages_helper {
     void *ctx;
     /* Have the BYTES at P written to soon, by pages_touch(); or not, if there is too much to do. */
     void (*ahead)(void *ctx, void *p, size_t bytes);
-    /* P is given back. True: it is being written to, and goes by pages_unmap() when that is over. */
+    /* P is given back. True: it is being written to, and goes by pages_unmap() when that is over.
+     */
     bool (*drop)(void *ctx, void *p, size_t bytes);
 };
 

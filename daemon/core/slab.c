@@ -65,12 +65,14 @@ static unsigned char *cells_take(struct slab *s, bool first)
 {
     unsigned char *cells = s->next;
 
-    if (cells == NULL)
+    s->next = NULL;
+    if (cells == NULL) {
         cells = pages_new(chunk_bytes(s));
+        if (!first)
+            pages_huge(cells, chunk_bytes(s));
+    }
     if (cells == NULL || first)
         return cells;
-    if (s->next == NULL)
-        pages_huge(cells, chunk_bytes(s));
     s->next = pages_new(chunk_bytes(s));
     if (s->next != NULL) {
         pages_huge(s->next, chunk_bytes(s));

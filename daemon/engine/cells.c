@@ -134,8 +134,11 @@ static void chunk_free(struct chunk *k)
     if (spare_count == SPARES_MAX || k->used > SPARE_BYTES) {
         UNPOISON(k, CHUNK_BYTES);
         pages_free(k, CHUNK_BYTES);
-        pages_free(next, CHUNK_BYTES); /* they shrink */
-        next = NULL;
+        if (next != NULL) { /* they shrink */
+            UNPOISON(next, CHUNK_BYTES);
+            pages_free(next, CHUNK_BYTES);
+            next = NULL;
+        }
         return;
     }
     k->next = spares;

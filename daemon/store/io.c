@@ -40,8 +40,13 @@ static ssize_t real_pwritev(void *ctx, int fd, const struct iovec *iov, int iovc
 
 static int real_reserve(void *ctx, int fd, uint64_t bytes)
 {
+    int rc;
+
     (void)ctx;
-    return negative_errno(fallocate(fd, 0, 0, (off_t)bytes));
+    do
+        rc = negative_errno(fallocate(fd, 0, 0, (off_t)bytes));
+    while (rc == -EINTR);
+    return rc;
 }
 
 static int real_sync(void *ctx, int fd)

@@ -3,7 +3,8 @@
  *
  * Happy path of a record:
  *   1. reserve: is there room in the segments that may be used? Room counts as taken from here.
- *   2. append: copied into the gathering batch, with a birth.
+ *   2. append: copied into the gathering batch, with a birth. With many of them it is sent off at
+ *      once, as in 3.
  *   3. flush: the batch goes to the sync thread, another buffer gathers.
  *   4. The sync thread cuts, seals, writes and syncs it (writer.c), then notifies. If it is busy
  *      the batch stands by, and comes back if more is appended before it is taken up.

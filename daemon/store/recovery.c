@@ -256,7 +256,7 @@ static int settle_rest(struct recovery *r, const struct catalogue_file *f)
         return read_failed(r, f, 0);
     segment->id = f->id;
     segment->bytes = f->bytes;
-    spares_give(&w->spares, segment);
+    spares_give(&w->spares, segment, f->state == SEGMENT_BLANK);
     return 0;
 }
 

@@ -2,9 +2,9 @@
  * The segment: one file of the log, and the list of them all.
  *
  * A segment file begins with a header block of SEGMENT_HEADER_BYTES; records follow. It has its
- * full size and its blocks, and is synced, before it gets its name. Spare segments have no header yet (zeros) or one of a generation that the
- * log no longer needs. Each use of a segment gets a generation of its own, and the order of
- * generations is the order of the log.
+ * full size and its blocks, and is synced, before it gets its name. Spare segments have no header
+ * yet (zeros) or one of a generation that the log no longer needs. Each use of a segment gets a
+ * generation of its own, and the order of generations is the order of the log.
  *
  * The header names the predecessor and where its records end: whatever stands behind that end
  * is void, be it the rest of a torn or failed batch. Private to this folder; sync thread, or

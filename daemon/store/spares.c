@@ -12,8 +12,7 @@
 
 static uint8_t zeros[ZEROS_BYTES]; /* never written */
 
-void spares_init(
-    struct spares *s, const struct journal_io *io, int dir, uint64_t segment_bytes)
+void spares_init(struct spares *s, const struct journal_io *io, int dir, uint64_t segment_bytes)
 {
     *s = (struct spares){ .io = io, .dir = dir, .segment_bytes = segment_bytes, .fd = -1 };
 }
@@ -93,8 +92,11 @@ static int new_finish(struct spares *s, bool raw)
     segment_name(s->id, true, from);
     segment_name(s->id, false, to);
     rc = s->io->rename(s->io->ctx, s->dir, from, to);
-    if (rc == 0)
+    if (rc == 0) {
         rc = s->io->sync_dir(s->io->ctx, s->dir);
+        if (rc < 0)
+            (void)s->io->unlink(s->io->ctx, s->dir, to);
+    }
     if (rc < 0) {
         free(segment);
         return rc;
@@ -102,12 +104,7 @@ static int new_finish(struct spares *s, bool raw)
     fill_stop(s);
     segment->id = s->id;
     segment->bytes = s->segment_bytes;
-    segment->raw = raw;
-    s->raw += raw;
-    if (raw)
-        segment_list_append(&s->list, segment);
-    else
-        segment_list_prepend(&s->list, segment);
+    spares_give(s, segment, raw);
     return 1;
 }
 
@@ -137,10 +134,12 @@ static int new_step(struct spares *s)
 
 int spares_make(struct spares *s)
 {
-    int rc;
+    int rc = 0;
 
     if (!new_is_under_way(s))
-        return new_open(s);
+        rc = new_open(s);
+    if (rc < 0)
+        return rc;
     rc = new_step(s);
     if (rc < 0)
         new_drop(s);
@@ -162,11 +161,11 @@ static int fill_open(struct spares *s)
         segment = segment->next;
     segment_name(segment->id, false, name);
     fd = s->io->open(s->io->ctx, s->dir, name, O_WRONLY);
+    s->filled = segment;
+    s->offset = 0;
     if (fd < 0)
         return fd;
     s->fd = fd;
-    s->filled = segment;
-    s->offset = 0;
     return 0;
 }
 
@@ -178,18 +177,19 @@ int spares_fill(struct spares *s)
     GANGER_ASSERT(spares_want_zeros(s));
     if (s->fd < 0)
         rc = fill_open(s);
+    segment = s->filled;
     if (rc == 0)
         rc = fill_step(s);
-    segment = s->filled;
     if (rc == 0 && s->offset < s->segment_bytes)
         return 0;
     fill_stop(s);
-    if (rc < 0)
-        return rc;
     segment_list_remove(&s->list, segment);
     s->raw--;
-    spares_give(s, segment);
-    return 0;
+    if (rc == 0)
+        spares_give(s, segment, false);
+    else
+        spares_remove_file(s, segment);
+    return rc;
 }
 
 struct segment *spares_take(struct spares *s)
@@ -201,15 +201,21 @@ struct segment *spares_take(struct spares *s)
     if (segment == s->filled)
         fill_stop(s);
     s->raw -= segment->raw;
+    segment->raw = false;
     return segment;
 }
 
-void spares_give(struct spares *s, struct segment *segment)
+void spares_give(struct spares *s, struct segment *segment, bool raw)
 {
     segment->generation = 0;
     segment->end = 0;
-    segment->raw = false;
-    segment_list_prepend(&s->list, segment);
+    segment->found = false;
+    segment->raw = raw;
+    s->raw += raw;
+    if (raw)
+        segment_list_append(&s->list, segment);
+    else
+        segment_list_prepend(&s->list, segment);
 }
 
 void spares_remove_file(const struct spares *s, struct segment *segment)
@@ -219,19 +225,6 @@ void spares_remove_file(const struct spares *s, struct segment *segment)
     segment_name(segment->id, false, name);
     (void)s->io->unlink(s->io->ctx, s->dir, name);
     free(segment);
-}
-
-void spares_drop(struct spares *s)
-{
-    struct segment *segment = s->list.last;
-
-    if (segment == NULL)
-        return;
-    if (segment == s->filled)
-        fill_stop(s);
-    segment_list_remove(&s->list, segment);
-    s->raw -= segment->raw;
-    spares_remove_file(s, segment);
 }
 
 void spares_done(struct spares *s)

@@ -3,11 +3,12 @@
  *
  * A spare is made by reserving its blocks: that takes a millisecond, and a full disk is noticed
  * then. But each block that is written for the first time costs the sync more: the file system
- * has to note that it holds data now. So when the disk is idle, zeros are written to the spares that
- * never were. A segment that comes back from the log is as good as that, and is used first.
+ * has to note that it holds data now. So when the disk is idle, zeros are written to the spares
+ * that never were. A segment that comes back from the log is as good as that, and is used first.
  *
- * Measured (ext4, virtio): a sync of 6 KB 155 us into written blocks, 226 into reserved ones; 140 KB
- * 252 and 346. To write 16 MiB of zeros in steps of half a MiB: 27 ms, in the way of all batches.
+ * Measured (ext4, virtio): a sync of 6 KB 155 us into written blocks, 226 into reserved ones; 140
+ * KB 252 and 346. To write 16 MiB of zeros in steps of half a MiB: 27 ms, in the way of all
+ * batches.
  *
  * Private to this folder; sync thread, or the loop while the journal is opened.
  */
@@ -37,8 +38,7 @@ struct spares {
 };
 
 /* Of the directory DIR, whose other files have ids below NEXT_ID. Allocates nothing. */
-void spares_init(
-    struct spares *s, const struct journal_io *io, int dir, uint64_t segment_bytes);
+void spares_init(struct spares *s, const struct journal_io *io, int dir, uint64_t segment_bytes);
 
 /* Close what is being filled, and free the list. The files stay, but for one without a name. */
 void spares_done(struct spares *s);
@@ -52,17 +52,18 @@ int spares_make(struct spares *s);
 /* Are there spares that have never been written? */
 bool spares_want_zeros(const struct spares *s);
 
-/* Write the next zeros to one of those. 0, or a negative errno: it stays as it is. */
+/*
+ * Write the next zeros to one of those. 0, or a negative errno: then it is gone, for what the
+ * kernel failed to write once it may call written the next time.
+ */
 int spares_fill(struct spares *s);
 
 /* One of them, the caller's from now on, or NULL. */
 struct segment *spares_take(struct spares *s);
 
-/* SEGMENT, which is of the right size and was written all along, is a spare from now on. */
-void spares_give(struct spares *s, struct segment *segment);
-
-/* Remove the file of the one that is worth least, if there is one. */
-void spares_drop(struct spares *s);
+/* SEGMENT, which is of the right size, is a spare from now on; RAW: it may never have been written.
+ */
+void spares_give(struct spares *s, struct segment *segment, bool raw);
 
 /* Remove the file of SEGMENT, which is in no list, and free it. */
 void spares_remove_file(const struct spares *s, struct segment *segment);

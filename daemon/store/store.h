@@ -9,7 +9,8 @@
  *   1. store_reserve() sets journal space aside; the only call that may say "full".
  *   2. store_append() copies the record into the open batch and gives it a birth sequence.
  *   3. store_flush(), once a loop turn, hands the batch to the sync thread if that takes one;
- *      otherwise the batch goes on gathering (group commit).
+ *      otherwise the batch goes on gathering (group commit). With many records store_append()
+ *      does not wait for that.
  *   4. The sync thread writes and syncs, then calls notify() (from that thread).
  *   5. store_poll(), on the loop, calls synced(last_birth) in order of birth.
  *   6. The record is copied forward, with its birth, as long as live() says so.

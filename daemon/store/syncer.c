@@ -43,7 +43,8 @@ struct syncer {
     uint64_t retry_ns, retry_wait_ms;     /* when to try the batch again; 0: at once */
     uint64_t prepare_ns, prepare_wait_ms; /* when to try to make a spare again */
     uint64_t idle_ns; /* when the disk counts as idle, if no batch comes before */
-    uint64_t trim_ns; /* when to look at the surplus of spares; 0: there is none */
+    uint64_t trim_ns; /* when to give back of the surplus of spares; 0: there is none */
+    uint64_t trim;    /* how many, of those that there were then */
 };
 
 static uint64_t now_ns(void)
@@ -83,16 +84,18 @@ static void syncer_look(struct syncer *s)
     (void)pthread_cond_signal(&s->news);
 }
 
-/* See to what can wait: not before NOW and a while. Under the mutex. */
+/* If there are more spares than needed, give some of them back in a while. Under the mutex. */
+static void syncer_mind_surplus(struct syncer *s, uint64_t now)
+{
+    if (s->trim_ns == 0 && writer_surplus(&s->writer) > 0)
+        s->trim_ns = now + s->writer.io->trim_ms * UINT64_C(1000000);
+}
+
+/* A batch came: what can wait has to wait. Under the mutex. */
 static void syncer_put_off(struct syncer *s, uint64_t now)
 {
-    const struct journal_io *io = s->writer.io;
-
-    s->idle_ns = now + io->idle_ms * UINT64_C(1000000);
-    if (writer_surplus(&s->writer) == 0)
-        s->trim_ns = 0;
-    else if (s->trim_ns == 0)
-        s->trim_ns = now + io->trim_ms * UINT64_C(1000000);
+    s->idle_ns = now + s->writer.io->idle_ms * UINT64_C(1000000);
+    syncer_mind_surplus(s, now);
 }
 
 static void syncer_tell(struct syncer *s)
@@ -239,33 +242,42 @@ static void syncer_do_read(struct syncer *s)
 /* When there is time for what can wait; UINT64_MAX: nothing does. */
 static uint64_t syncer_leisure(const struct syncer *s)
 {
-    uint64_t at = spares_want_zeros(&s->writer.spares) ? s->idle_ns : UINT64_MAX;
-
-    if (s->trim_ns != 0 && s->trim_ns < at)
-        at = s->trim_ns < s->idle_ns ? s->idle_ns : s->trim_ns;
-    return at;
+    return s->now.batch == NULL && spares_want_zeros(&s->writer.spares) ? s->idle_ns : UINT64_MAX;
 }
 
-/* Do a bounded step of what can wait. Called and left with the mutex held. */
-static void syncer_do_chore(struct syncer *s, uint64_t now)
+/* Write some zeros. Called and left with the mutex held. */
+static void syncer_do_fill(struct syncer *s, uint64_t now)
 {
-    bool trim = s->trim_ns != 0 && s->trim_ns <= now;
-    int rc = 0;
+    int rc;
 
     (void)pthread_mutex_unlock(&s->mutex);
-    if (trim)
-        writer_trim(&s->writer);
-    else
-        rc = spares_fill(&s->writer.spares);
+    rc = spares_fill(&s->writer.spares);
     (void)pthread_mutex_lock(&s->mutex);
-    if (trim) {
-        s->trim_ns = 0;
-        syncer_put_off(s, now);
-        syncer_look(s);
-        syncer_tell(s);
-    } else if (rc < 0) { /* it is as good as it was; a failing disk is noticed by the batches */
-        s->idle_ns = now + s->writer.io->backoff_max_ms * UINT64_C(1000000);
+    if (rc == 0)
+        return;
+    /* The spare is gone; another one is made, and the batches will tell of a failing disk. */
+    s->idle_ns = now + s->writer.io->backoff_max_ms * UINT64_C(1000000);
+    syncer_look(s);
+    syncer_tell(s);
+}
+
+/* Give back a spare of the surplus, an eighth of it in all. Called and left with the mutex held. */
+static void syncer_do_trim(struct syncer *s, uint64_t now)
+{
+    if (s->trim == 0)
+        s->trim = (writer_surplus(&s->writer) + 7) / 8;
+    if (s->trim > 0) {
+        s->trim--;
+        (void)pthread_mutex_unlock(&s->mutex);
+        writer_trim(&s->writer);
+        (void)pthread_mutex_lock(&s->mutex);
     }
+    if (s->trim > 0)
+        return;
+    s->trim_ns = 0;
+    syncer_mind_surplus(s, now);
+    syncer_look(s);
+    syncer_tell(s);
 }
 
 /*
@@ -290,8 +302,10 @@ static bool syncer_has_work(const struct syncer *s, uint64_t now, uint64_t *unti
         if (s->prepare_ns < *until)
             *until = s->prepare_ns;
     }
-    if (s->now.batch == NULL && syncer_leisure(s) < *until)
+    if (syncer_leisure(s) < *until)
         *until = syncer_leisure(s);
+    if (s->trim_ns != 0 && s->trim_ns < *until)
+        *until = s->trim_ns;
     return *until <= now;
 }
 
@@ -336,8 +350,10 @@ static void *syncer_run(void *arg)
             syncer_do_prepare(s);
         if (!s->quit && s->chunk != NULL)
             syncer_do_read(s);
-        if (!s->quit && s->now.batch == NULL && syncer_leisure(s) <= now)
-            syncer_do_chore(s, now);
+        if (!s->quit && s->trim_ns != 0 && s->trim_ns <= now)
+            syncer_do_trim(s, now);
+        if (!s->quit && syncer_leisure(s) <= now)
+            syncer_do_fill(s, now);
     }
     (void)pthread_mutex_unlock(&s->mutex);
     return NULL;

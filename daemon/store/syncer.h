@@ -2,9 +2,10 @@
  * The syncer: the thread that writes and syncs.
  *
  * It writes one batch at a time, retries a failing one with back-off until it is durable, and
- * between batches makes spare segments and reads chunks for reclaim. A second batch may stand by:
- * it is taken up as soon as the first is durable, however busy the loop is, and until then the
- * loop can have it back to gather more in it. The loop hands work in and collects news; everything
+ * between batches makes spare segments, gives back those that are too many, and reads chunks for
+ * reclaim; it writes zeros when no batch comes. A second batch may stand by: it is taken up as soon
+ * as the first is durable, however busy the loop is, and until then the loop can have it back to
+ * gather more in it. The loop hands work in and collects news; everything
  * between the two threads passes through the one mutex in here. Private to this folder; functions
  * are for the loop thread.
  */

@@ -30,7 +30,7 @@ void writer_release(struct writer *w, uint64_t oldest)
         if (segment->bad || segment->bytes != w->segment_bytes)
             spares_remove_file(&w->spares, segment);
         else
-            spares_give(&w->spares, segment);
+            spares_give(&w->spares, segment, false);
     }
 }
 
@@ -43,8 +43,10 @@ uint64_t writer_surplus(const struct writer *w)
 
 void writer_trim(struct writer *w)
 {
-    for (uint64_t n = (writer_surplus(w) + 7) / 8; n > 0; n--)
-        spares_drop(&w->spares);
+    struct segment *segment = spares_take(&w->spares);
+
+    if (segment != NULL)
+        spares_remove_file(&w->spares, segment);
 }
 
 /* Take a spare segment, making one if there is none. */

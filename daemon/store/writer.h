@@ -68,7 +68,7 @@ bool writer_wants_spare(const struct writer *w);
  */
 uint64_t writer_surplus(const struct writer *w);
 
-/* Remove an eighth of the surplus. */
+/* Remove one spare, if there is one. */
 void writer_trim(struct writer *w);
 
 /* Close the files and free the lists. */

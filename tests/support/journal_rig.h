@@ -59,7 +59,7 @@ struct rig_disk {
     unsigned skip_writes, skip_syncs; /* how many succeed before that */
     const char *sync_script;          /* or one letter a sync, the last one again: x fails */
     int error;
-    bool full; /* no new file, no growth */
+    bool full;       /* no new file, no growth */
     bool no_reserve; /* a file system that cannot */
     bool short_writes;
     bool dead;        /* the machine is down: nothing has an effect any more */

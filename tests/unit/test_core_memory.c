@@ -97,6 +97,54 @@ static void test_slab_that_empties_gives_its_chunks_back(void **state)
     free(cells);
 }
 
+#define CHUNKS 6u
+
+/* Give back all cells of a chunk that LIVE says are live; each must still hold its own number. */
+static void chunk_empty(struct slab *s, bool *live, uint32_t chunk)
+{
+    for (uint32_t cell = chunk * SLAB_CHUNK; cell < (chunk + 1) * SLAB_CHUNK; cell++) {
+        if (!live[cell])
+            continue;
+        assert_int_equal(cell_at(s, cell)->value[0], cell);
+        live[cell] = false;
+        slab_give(s, cell);
+    }
+}
+
+static void chunk_of_cells(struct slab *s, bool *live)
+{
+    for (uint32_t i = 0; i < SLAB_CHUNK; i++) {
+        uint32_t cell = slab_take(s);
+
+        assert_true(cell > 0 && cell < CHUNKS * SLAB_CHUNK && !live[cell]);
+        cell_at(s, cell)->value[0] = cell;
+        live[cell] = true;
+    }
+}
+
+/* Also the first one, which is like no other when it comes. */
+static void test_slab_chunks_that_come_and_go_in_any_order_share_nothing(void **state)
+{
+    bool *live = calloc(CHUNKS * SLAB_CHUNK, sizeof *live);
+    struct slab s;
+
+    (void)state;
+    seed_print();
+    assert_non_null(live);
+    slab_init(&s, sizeof(struct cell));
+    for (unsigned i = 0; i < 200; i++) {
+        for (uint32_t most = below(CHUNKS) * SLAB_CHUNK; s.live < most;)
+            chunk_of_cells(&s, live);
+        for (unsigned k = below(2 * CHUNKS); k > 0; k--)
+            chunk_empty(&s, live, below(CHUNKS));
+    }
+    for (uint32_t i = 0; i < CHUNKS; i++)
+        chunk_empty(&s, live, i);
+    assert_int_equal(s.live, 0);
+    slab_done(&s);
+    free(live);
+}
+
 /* Tasks that are only an id, in a core that is nothing else. */
 static struct core *ids_new(void)
 {
@@ -286,6 +334,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slab_taken_cells_are_zeroed_and_of_one_owner),
         cmocka_unit_test(test_slab_that_empties_gives_its_chunks_back),
+        cmocka_unit_test(test_slab_chunks_that_come_and_go_in_any_order_share_nothing),
         cmocka_unit_test(test_ids_random_coming_and_going_finds_each),
         cmocka_unit_test(test_ids_buckets_follow_the_number_of_tasks),
         cmocka_unit_test(test_ids_expected_are_found_and_fewer_give_the_rest_back),
