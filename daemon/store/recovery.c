@@ -247,7 +247,7 @@ static int settle_rest(struct recovery *r, const struct catalogue_file *f)
 
     if (rc < 0)
         return rc;
-    if (f->bytes != w->segment_bytes || writer_surplus(w) > 0) {
+    if (f->bytes != w->segment_bytes || !writer_has_room(w) || writer_surplus(w) > 0) {
         (void)w->io->unlink(w->io->ctx, w->dir, f->name);
         return 0;
     }

@@ -12,7 +12,7 @@ static int writer_failed(struct writer *w, const char *where, int rc)
     return rc;
 }
 
-static bool writer_has_room(const struct writer *w)
+bool writer_has_room(const struct writer *w)
 {
     return w->used.bytes + w->spares.list.bytes + w->segment_bytes <= w->max_bytes;
 }

@@ -59,6 +59,9 @@ int writer_write(struct writer *w, struct batch *b, struct batch_cursor *cursor,
 /* Make spares of the used segments below generation OLDEST. */
 void writer_release(struct writer *w, uint64_t oldest);
 
+/* Is there room for one more segment? */
+bool writer_has_room(const struct writer *w);
+
 /* Are there fewer spare segments than there should be, and room for one more? */
 bool writer_wants_spare(const struct writer *w);
 
