@@ -18,6 +18,9 @@ struct lent {
 /* No batch waits longer than this to have company. */
 #define HOLD_MAX_NS UINT64_C(1000000)
 
+/* So many waits are left out at most when company fails to come. */
+#define LONELY_MAX 31u
+
 struct syncer {
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -32,6 +35,8 @@ struct syncer {
     uint64_t company;         /* new records that a batch waits to have ... */
     uint64_t hold_ns;         /* ... until then; 0: it waits for none */
     uint64_t sync_ns;         /* how long a batch takes, smoothed */
+    unsigned lonely;          /* waits to be left out now, and ... */
+    unsigned lonely_next;     /* ... when company fails to come the next time */
     struct chunk *chunk;      /* lent by the loop */
     bool quit;
     bool has_news;
@@ -110,9 +115,24 @@ static uint64_t records_of(const struct batch *b)
     return b == NULL || b->first_birth == 0 ? 0 : b->last_birth - b->first_birth + 1;
 }
 
+/*
+ * A batch that waited is taken up. Where tasks come by themselves, and not as answers are given,
+ * the wait is for nothing: then it is left out twice as often each time.
+ */
+static void syncer_hold_learn(struct syncer *s, bool company_came)
+{
+    if (company_came)
+        s->lonely_next = 0;
+    else if (s->lonely_next < LONELY_MAX)
+        s->lonely_next = 2 * s->lonely_next + 1;
+    s->lonely = s->lonely_next;
+}
+
 /* Write the batch that stands by from now on. Under the mutex. */
 static void syncer_promote(struct syncer *s)
 {
+    if (s->hold_ns != 0)
+        syncer_hold_learn(s, records_of(s->standby.batch) >= s->company);
     s->now = s->standby;
     s->standby.batch = NULL;
     s->hold_ns = 0;
@@ -139,8 +159,11 @@ static void syncer_hold(struct syncer *s, uint64_t now)
     s->company = records_of(s->now.batch) + records_of(s->standby.batch);
     if (s->company >= 2 * SYNCER_MANY)
         s->company /= 3;
-    /* One that comes alone has all its company: no timer is set for it. */
-    s->hold_ns = s->company < 2 ? 0 : now + (hold < HOLD_MAX_NS ? hold : HOLD_MAX_NS);
+    s->hold_ns = 0;
+    if (s->lonely > 0)
+        s->lonely--;
+    else if (s->company > 1) /* one that comes alone has all its company */
+        s->hold_ns = now + (hold < HOLD_MAX_NS ? hold : HOLD_MAX_NS);
 }
 
 /* Is the batch that stands by to be written now? Under the mutex. */
