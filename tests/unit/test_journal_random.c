@@ -254,11 +254,22 @@ static void act(struct model *m, bool trouble)
     assert_true(stats.disk_bytes <= m->rig.config.max_bytes);
 }
 
+/* A file system that reserves or not, and a sync thread that is soon idle or never. */
+static void choose_disk(struct model *m)
+{
+    static const unsigned idle_ms[] = { 0, 1, 10, 60000 }, trim_ms[] = { 0, 1, 5, 60000 };
+
+    m->rig.disk.no_reserve = pick(m, 4) == 0;
+    m->rig.disk.io.idle_ms = idle_ms[pick(m, 4)];
+    m->rig.disk.io.trim_ms = trim_ms[pick(m, 4)];
+}
+
 static void live_once(struct model *m, bool trouble)
 {
     unsigned acts = 1 + (unsigned)pick(m, 1500);
     bool crash = pick(m, 4) != 0;
 
+    choose_disk(m);
     model_open(m);
     if (crash)
         disk_die(&m->rig.disk, 1 + (unsigned)pick(m, acts / 4 + 1));

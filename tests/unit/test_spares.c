@@ -1,0 +1,378 @@
+/* Spare segments: how they are made, filled, taken, given back and removed. */
+#include "tests/support/journal_rig.h"
+
+#include "store/spares.h"
+#include "store/writer.h"
+
+#define BYTES (1280u * 1024) /* three steps of zeros */
+#define STEPS 3u
+
+/* --- by hand, without the sync thread --- */
+
+struct hand {
+    struct rig rig;
+    struct spares s;
+};
+
+static void hand_begin(struct hand *h)
+{
+    rig_init(&h->rig);
+    spares_init(&h->s, &h->rig.disk.io, h->rig.disk.dir, BYTES);
+    h->s.next_id = 1;
+}
+
+static void hand_end(struct hand *h)
+{
+    spares_done(&h->s);
+    rig_done(&h->rig);
+}
+
+/* Step until there is one more, or it fails. */
+static int hand_make(struct hand *h)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < 10 && rc == 0; i++)
+        rc = spares_make(&h->s);
+    return rc;
+}
+
+static void hand_fill(struct hand *h)
+{
+    for (unsigned i = 0; i < STEPS; i++) {
+        assert_true(spares_want_zeros(&h->s));
+        assert_int_equal(spares_fill(&h->s), 0);
+    }
+}
+
+/* Size of segment ID's file, or -1 if there is none. */
+static off_t file_bytes(const struct hand *h, uint32_t id, bool preparing)
+{
+    char name[SEGMENT_NAME_BYTES];
+    struct stat st;
+
+    segment_name(id, preparing, name);
+    return fstatat(h->rig.disk.dir, name, &st, 0) < 0 ? -1 : st.st_size;
+}
+
+static unsigned files_open(void)
+{
+    DIR *stream = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    assert_non_null(stream);
+    while (readdir(stream) != NULL)
+        count++;
+    (void)closedir(stream);
+    return count;
+}
+
+/* Take one and leave its file alone. */
+static uint32_t take_id(struct hand *h, bool *ret_raw)
+{
+    struct segment *segment = spares_take(&h->s);
+    uint32_t id;
+
+    assert_non_null(segment);
+    id = segment->id;
+    *ret_raw = segment->raw;
+    free(segment);
+    return id;
+}
+
+static void test_spares_new_one_is_reserved_and_raw(void **state)
+{
+    struct hand h;
+
+    (void)state;
+    hand_begin(&h);
+    assert_false(spares_want_zeros(&h.s));
+    assert_int_equal(hand_make(&h), 1);
+    assert_true(h.s.list.count == 1 && h.s.raw == 1 && h.s.list.bytes == BYTES);
+    assert_true(h.rig.disk.writes == 0 && h.rig.disk.syncs == 1);
+    assert_int_equal(file_bytes(&h, 1, false), BYTES);
+    assert_int_equal(file_bytes(&h, 1, true), -1);
+    assert_true(spares_want_zeros(&h.s));
+    hand_end(&h);
+}
+
+static void test_spares_filled_one_is_written_and_first(void **state)
+{
+    struct hand h;
+    unsigned open;
+    bool raw;
+
+    (void)state;
+    hand_begin(&h);
+    open = files_open();
+    assert_int_equal(hand_make(&h), 1);
+    assert_int_equal(hand_make(&h), 1);
+    hand_fill(&h);
+    assert_true(h.rig.disk.writes == STEPS && h.rig.disk.syncs == 2 + STEPS);
+    assert_true(h.s.raw == 1 && h.s.list.count == 2);
+    assert_int_equal(files_open(), open);
+    hand_fill(&h);
+    assert_false(spares_want_zeros(&h.s));
+    assert_int_equal(hand_make(&h), 1);
+    assert_true(take_id(&h, &raw) != 3 && !raw);
+    assert_true(take_id(&h, &raw) != 3 && !raw);
+    assert_true(take_id(&h, &raw) == 3 && raw);
+    assert_null(spares_take(&h.s));
+    assert_int_equal(h.s.raw, 0);
+    hand_end(&h);
+}
+
+static void test_spares_without_reserve_are_filled_before_they_have_a_name(void **state)
+{
+    struct hand h;
+    bool raw;
+
+    (void)state;
+    hand_begin(&h);
+    h.rig.disk.no_reserve = true;
+    for (int rc = 0; rc != 1;) {
+        assert_int_equal(file_bytes(&h, 1, false), -1);
+        rc = spares_make(&h.s);
+        assert_true(rc >= 0);
+        assert_false(spares_want_zeros(&h.s));
+    }
+    assert_int_equal(file_bytes(&h, 1, false), BYTES);
+    assert_int_equal(file_bytes(&h, 1, true), -1);
+    assert_true(h.rig.disk.writes == STEPS && h.rig.disk.syncs == STEPS);
+    assert_true(h.s.list.count == 1 && h.s.raw == 0);
+    assert_true(take_id(&h, &raw) == 1 && !raw);
+    hand_end(&h);
+}
+
+static void test_spares_on_a_full_disk_leave_nothing_and_recover(void **state)
+{
+    struct hand h;
+    unsigned open;
+
+    (void)state;
+    hand_begin(&h);
+    open = files_open();
+    disk_set_full(&h.rig.disk, true);
+    assert_int_equal(hand_make(&h), -ENOSPC);
+    disk_set_full(&h.rig.disk, false);
+    assert_int_equal(spares_make(&h.s), 0);
+    assert_true(file_bytes(&h, 1, true) >= 0);
+    disk_set_full(&h.rig.disk, true); /* as it is to be reserved */
+    assert_int_equal(spares_make(&h.s), -ENOSPC);
+    assert_int_equal(file_bytes(&h, 1, true), -1);
+    assert_true(files_open() == open && h.s.list.count == 0 && h.s.raw == 0);
+    disk_set_full(&h.rig.disk, false);
+    assert_int_equal(hand_make(&h), 1);
+    assert_true(h.s.list.count == 1 && h.s.raw == 1);
+    hand_end(&h);
+}
+
+static void test_spares_whose_sync_fails_leave_nothing(void **state)
+{
+    struct hand h;
+    unsigned open;
+
+    (void)state;
+    hand_begin(&h);
+    open = files_open();
+    disk_fail_syncs(&h.rig.disk, 0, 1, EIO);
+    assert_int_equal(hand_make(&h), -EIO);
+    assert_int_equal(file_bytes(&h, 1, true), -1);
+    assert_int_equal(file_bytes(&h, 1, false), -1);
+    h.rig.disk.no_reserve = true;
+    disk_fail_writes(&h.rig.disk, 1, 1, ENOSPC);
+    assert_int_equal(hand_make(&h), -ENOSPC);
+    assert_int_equal(file_bytes(&h, 2, true), -1);
+    assert_true(files_open() == open && h.s.list.count == 0);
+    assert_int_equal(hand_make(&h), 1);
+    hand_end(&h);
+}
+
+static void test_spares_whose_filling_fails_stay_as_they_are(void **state)
+{
+    struct hand h;
+    unsigned open;
+    bool raw;
+
+    (void)state;
+    hand_begin(&h);
+    open = files_open();
+    assert_int_equal(hand_make(&h), 1);
+    disk_fail_writes(&h.rig.disk, 1, 1, EIO);
+    assert_int_equal(spares_fill(&h.s), 0);
+    assert_int_equal(spares_fill(&h.s), -EIO);
+    assert_true(h.s.list.count == 1 && h.s.raw == 1 && spares_want_zeros(&h.s));
+    assert_true(files_open() == open && file_bytes(&h, 1, false) == BYTES);
+    hand_fill(&h); /* from the beginning */
+    assert_false(spares_want_zeros(&h.s));
+    assert_true(take_id(&h, &raw) == 1 && !raw);
+    hand_end(&h);
+}
+
+/* No file of which a sync failed is trusted with anything again. */
+static void test_spares_whose_sync_fails_while_filling_are_removed(void **state)
+{
+    struct hand h;
+    unsigned open;
+
+    (void)state;
+    hand_begin(&h);
+    open = files_open();
+    assert_int_equal(hand_make(&h), 1);
+    disk_fail_syncs(&h.rig.disk, 1, 1, EIO);
+    assert_int_equal(spares_fill(&h.s), 0);
+    assert_int_equal(spares_fill(&h.s), -EIO);
+    assert_true(h.s.list.count == 0 && h.s.raw == 0 && !spares_want_zeros(&h.s));
+    assert_true(files_open() == open && file_bytes(&h, 1, false) == -1);
+    assert_int_equal(hand_make(&h), 1);
+    hand_fill(&h);
+    assert_int_equal(h.rig.disk.lost_touched, 0);
+    hand_end(&h);
+}
+
+static void test_spares_taken_while_being_filled_are_let_go(void **state)
+{
+    struct hand h;
+    unsigned open;
+    bool raw;
+
+    (void)state;
+    hand_begin(&h);
+    open = files_open();
+    assert_int_equal(hand_make(&h), 1);
+    assert_int_equal(hand_make(&h), 1);
+    assert_int_equal(spares_fill(&h.s), 0);
+    assert_true(take_id(&h, &raw) == 1 && raw);
+    assert_true(files_open() == open && h.s.raw == 1);
+    hand_fill(&h); /* the other one, all of it */
+    assert_true(take_id(&h, &raw) == 2 && !raw && h.s.raw == 0);
+    hand_end(&h);
+}
+
+static void test_spares_made_while_one_is_filled_come_first(void **state)
+{
+    struct hand h;
+    unsigned open;
+
+    (void)state;
+    hand_begin(&h);
+    open = files_open();
+    assert_int_equal(hand_make(&h), 1);
+    assert_int_equal(spares_fill(&h.s), 0);
+    assert_int_equal(spares_make(&h.s), 0);
+    assert_false(spares_want_zeros(&h.s));
+    assert_int_equal(hand_make(&h), 1);
+    hand_fill(&h);
+    hand_fill(&h);
+    assert_true(files_open() == open && h.s.raw == 0 && h.s.list.count == 2);
+    hand_end(&h);
+}
+
+static void test_spares_that_come_back_are_used_before_raw_ones(void **state)
+{
+    struct segment *segment;
+    struct hand h;
+    bool raw;
+
+    (void)state;
+    hand_begin(&h);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(hand_make(&h), 1);
+    segment = spares_take(&h.s);
+    segment->generation = 9;
+    segment->end = 5000;
+    spares_give(&h.s, segment);
+    assert_true(segment->generation == 0 && segment->end == 0 && !segment->raw);
+    assert_int_equal(h.s.raw, 2);
+    assert_true(take_id(&h, &raw) == 1 && !raw);
+    assert_true(take_id(&h, &raw) == 2 && raw);
+    hand_end(&h);
+}
+
+static void test_spares_dropped_are_the_raw_ones_first(void **state)
+{
+    struct hand h;
+    unsigned open;
+
+    (void)state;
+    hand_begin(&h);
+    open = files_open();
+    assert_int_equal(hand_make(&h), 1);
+    hand_fill(&h);
+    assert_int_equal(hand_make(&h), 1);
+    assert_int_equal(spares_fill(&h.s), 0);
+    spares_drop(&h.s); /* which is being filled */
+    assert_true(h.s.list.count == 1 && h.s.raw == 0 && files_open() == open);
+    assert_true(file_bytes(&h, 2, false) == -1 && file_bytes(&h, 1, false) == BYTES);
+    spares_drop(&h.s);
+    spares_drop(&h.s);
+    assert_true(h.s.list.count == 0 && h.s.list.bytes == 0 && file_bytes(&h, 1, false) == -1);
+    hand_end(&h);
+}
+
+static void test_spares_done_leave_what_has_a_name(void **state)
+{
+    struct hand h;
+    unsigned open;
+
+    (void)state;
+    hand_begin(&h);
+    open = files_open();
+    assert_int_equal(hand_make(&h), 1);
+    assert_int_equal(spares_fill(&h.s), 0);
+    spares_done(&h.s);
+    assert_true(files_open() == open && file_bytes(&h, 1, false) == BYTES);
+    assert_int_equal(spares_make(&h.s), 0);
+    spares_done(&h.s);
+    assert_true(files_open() == open && file_bytes(&h, 2, true) == -1);
+    rig_done(&h.rig);
+}
+
+static void test_writer_trims_an_eighth_of_the_surplus_at_a_time(void **state)
+{
+    struct writer w = { .fd = -1 };
+    struct segment used[4] = { { 0 } };
+    struct hand h;
+    uint64_t count = 30;
+
+    (void)state;
+    hand_begin(&h);
+    for (uint64_t i = 0; i < count; i++)
+        assert_int_equal(hand_make(&h), 1);
+    w.spares = h.s;
+    for (unsigned i = 0; i < 4; i++)
+        segment_list_append(&w.used, &used[i]);
+    assert_int_equal(writer_surplus(&w), count - 5);
+    while (count > 5) {
+        count -= (count - 5 + 7) / 8;
+        writer_trim(&w);
+        assert_int_equal(w.spares.list.count, count);
+        assert_int_equal(w.spares.raw, count);
+    }
+    assert_int_equal(writer_surplus(&w), 0);
+    writer_trim(&w);
+    assert_int_equal(w.spares.list.count, 5);
+    h.s = w.spares;
+    hand_end(&h);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_spares_new_one_is_reserved_and_raw),
+        cmocka_unit_test(test_spares_filled_one_is_written_and_first),
+        cmocka_unit_test(test_spares_without_reserve_are_filled_before_they_have_a_name),
+        cmocka_unit_test(test_spares_on_a_full_disk_leave_nothing_and_recover),
+        cmocka_unit_test(test_spares_whose_sync_fails_leave_nothing),
+        cmocka_unit_test(test_spares_whose_filling_fails_stay_as_they_are),
+        cmocka_unit_test(test_spares_whose_sync_fails_while_filling_are_removed),
+        cmocka_unit_test(test_spares_taken_while_being_filled_are_let_go),
+        cmocka_unit_test(test_spares_made_while_one_is_filled_come_first),
+        cmocka_unit_test(test_spares_that_come_back_are_used_before_raw_ones),
+        cmocka_unit_test(test_spares_dropped_are_the_raw_ones_first),
+        cmocka_unit_test(test_spares_done_leave_what_has_a_name),
+        cmocka_unit_test(test_writer_trims_an_eighth_of_the_surplus_at_a_time),
+    };
+
+    return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
+}
