@@ -505,8 +505,9 @@ static RIG_UNUSED void rig_init(struct rig *rig)
         .unlink = disk_unlink,
         .backoff_min_ms = 1,
         .backoff_max_ms = 4,
-        .idle_ms = 10,
-        .trim_ms = 60000,
+        /* Never; else syncs come that a test which counts them does not expect. */
+        .idle_ms = 3600000,
+        .trim_ms = 3600000,
         .chunk_bytes = 12000 };
     rig->config = (struct store_config){ .dir = rig->dir,
         .segment_bytes = 65536,

@@ -127,6 +127,34 @@ static void test_cells_that_grow_ask_for_one_chunk_and_give_it_back(void **state
     pages_helper_set(NULL);
 }
 
+/* Chunks that were kept are used first; the next one stays, and no other is asked for. */
+static void test_cells_that_grow_into_kept_chunks_ask_for_no_more(void **state)
+{
+    static void *cells[CELLS];
+    struct notes n;
+    unsigned asked, count = 0;
+    void *few[3];
+
+    (void)state;
+    notes_begin(&n);
+    while (n.count == 0) {
+        assert_true(count < CELLS);
+        cells[count++] = cells_new(CELLS_MAX);
+    }
+    asked = n.asked;
+    for (unsigned i = 0; i < 3; i++)
+        few[i] = cells_new(200 + i * 100);
+    for (unsigned i = 0; i < 3; i++)
+        cells_free(few[i], 200 + i * 100);
+    for (unsigned i = 0; i < 2100; i++)
+        cells[count++] = cells_new(CELLS_MAX);
+    assert_true(n.asked == asked && n.count == 1);
+    while (count > 0)
+        cells_free(cells[--count], CELLS_MAX);
+    assert_int_equal(n.count, 0);
+    pages_helper_set(NULL);
+}
+
 static void test_slab_and_cells_that_grow_and_shrink_with_the_thread_are_whole(void **state)
 {
     static void *cells[CELLS];
@@ -164,6 +192,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slab_that_shrinks_gives_the_next_chunk_back),
         cmocka_unit_test(test_slab_whose_first_chunk_comes_back_late_shares_no_memory),
         cmocka_unit_test(test_cells_that_grow_ask_for_one_chunk_and_give_it_back),
+        cmocka_unit_test(test_cells_that_grow_into_kept_chunks_ask_for_no_more),
         cmocka_unit_test(test_slab_and_cells_that_grow_and_shrink_with_the_thread_are_whole),
     };
 

@@ -154,9 +154,9 @@ static void test_journal_sends_the_first_half_of_as_many_as_were_answered(void *
     store_poll(rig.store);
     assert_int_equal(rig.synced, last);
     before = last;
-    last = add_many(&rig, (MANY - SYNCER_MANY) / 2 - 1);
+    (void)add_many(&rig, (MANY - SYNCER_MANY) / 2 - 1);
     assert_true(nothing_is_sent(&rig));
-    last = add(&rig);
+    (void)add(&rig);
     assert_false(nothing_is_sent(&rig));
     last = add_many(&rig, MANY);
     await_news(&rig, 1);

@@ -109,7 +109,7 @@ static void test_spares_filled_one_is_written_and_first(void **state)
     assert_int_equal(hand_make(&h), 1);
     hand_fill(&h);
     assert_true(h.rig.disk.writes == STEPS && h.rig.disk.syncs == 2 + STEPS);
-    assert_true(h.s.raw == 1 && h.s.list.count == 2);
+    assert_true(h.s.raw == 1 && h.s.list.count == 2 && h.s.list.first->id == 1);
     assert_int_equal(files_open(), open);
     hand_fill(&h);
     assert_false(spares_want_zeros(&h.s));
