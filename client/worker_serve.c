@@ -24,6 +24,8 @@ _Noreturn static void child_give_up(const char *reason)
 
 void child_flush(struct child *c)
 {
+    uint64_t now;
+
     if (c->out.len == 0 && c->returned == 0 && c->out.failed == 0)
         return;
     if (!sweep_is_clean() && !sweep_all(SWEEP_LIMIT_MS))
@@ -34,6 +36,9 @@ void child_flush(struct child *c)
     c->returned = 0;
     if (c->out.failed != 0)
         child_give_up("no memory for results");
+    now = child_now_us();
+    page_ran_add(c->page, now - c->mark_us);
+    c->mark_us = now;
     if (child_send(c->out.data, c->out.len) < 0)
         child_give_up("the link to the coordinator is broken");
     out_consume(&c->out, c->out.len);

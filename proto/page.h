@@ -14,6 +14,10 @@
  * `cancel` is n+1 when the task with number n is asked to stop: the child's SIGTERM handler acts
  * only if that is the one which is running, so a soft signal never hits the next task.
  *
+ * `ran_us` grows by the time that the child has run tasks, so that the coordinator knows how many
+ * to hand ahead. By its own clock it could not tell a task that takes long from one that waits for
+ * a processor. A child that never writes it is measured by that clock.
+ *
  * Numbers go on at 0 after 2^32 - 1: they are compared modulo 2^32, so all those that are compared
  * must lie within 2^31 of each other.
  *
@@ -31,6 +35,8 @@
 struct page {
     _Atomic uint64_t word;   /* low half: begun, high half: limit */
     _Atomic uint32_t cancel; /* number + 1 of the hand that is asked to stop, 0 = none */
+    uint32_t zero;
+    _Atomic uint64_t ran_us; /* microseconds that it has run tasks, in all */
 };
 
 static inline uint64_t page_word(uint32_t begun, uint32_t limit)
@@ -47,6 +53,19 @@ static inline bool page_before(uint32_t a, uint32_t b)
 static inline uint32_t page_begun(const struct page *p)
 {
     return (uint32_t)atomic_load_explicit(&p->word, memory_order_acquire);
+}
+
+/* Child: it has run tasks for US microseconds more, of which the results are about to be sent. */
+static inline void page_ran_add(struct page *p, uint64_t us)
+{
+    uint64_t sum = atomic_load_explicit(&p->ran_us, memory_order_relaxed) + us;
+
+    atomic_store_explicit(&p->ran_us, sum, memory_order_relaxed);
+}
+
+static inline uint64_t page_ran(const struct page *p)
+{
+    return atomic_load_explicit(&p->ran_us, memory_order_relaxed);
 }
 
 /* Child: begin hand number SEQ. False when it was taken back: drop it. */

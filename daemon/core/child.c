@@ -90,6 +90,7 @@ void child_spawn(struct core *c, struct pool *p)
     k->state = CHILD_FORKING;
     k->retiring = k->was_ready = k->killed = k->exclusive = k->frozen = false;
     k->handed = k->limit = k->done = k->returned = k->taking = 0;
+    k->ran_us = 0;
     k->batch_us = 0;
     k->batch_count = 0;
     k->cause = (struct core_cause){ 0 };

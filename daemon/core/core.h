@@ -33,6 +33,8 @@ struct core;
 #define CORE_HAND_STALL_US 2000u
 /* A pool hands ahead what its measured run time lets it do in this time. */
 #define CORE_HAND_AHEAD_US 1000u
+/* A child is woken for at least so much, if there is that much. */
+#define CORE_HAND_LEAST_US 25u
 /* An attempt whose end cannot be learned within this time ends as GANGER_ELOST. */
 #define CORE_END_WAIT_US 5000000u
 /* The oldest blocked task reserves its semaphores after so many overtakings or so long. */
@@ -129,10 +131,11 @@ enum event_type {
     EVENT_STORE_FAILED, /* slot + id + fact: cannot be confirmed at present (STORED may follow) */
     /* agents and children */
     EVENT_AGENT_UP,
-    EVENT_AGENT_DOWN,     /* index */
-    EVENT_CHILD_READY,    /* child */
-    EVENT_CHILD_RESULT,   /* child, seq, code (0 or GANGER_E...), number = outcome bytes, flag: its
-                             next result is the next event */
+    EVENT_AGENT_DOWN,   /* index */
+    EVENT_CHILD_READY,  /* child */
+    EVENT_CHILD_RESULT, /* child, seq, code (0 or GANGER_E...), number = outcome bytes, time_us: how
+                           long it has run tasks in all, as it says, or 0; flag: its next result
+                           is the next event */
     EVENT_CHILD_RETURNED, /* child, number */
     EVENT_CHILD_TAKEN,    /* child, seq = begun, number = keep: answer to EFFECT_TAKE_BACK */
     EVENT_LINK_CLOSED,    /* child, seq = begun */

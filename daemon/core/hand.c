@@ -162,10 +162,27 @@ int hand_taken(struct core *c, uint32_t child, const struct event *ev)
 }
 
 /*
- * The measured time a task. Results that came together share the time since the ones before, which
- * is known only when the next come. A long one counts at once, so that little is handed behind it.
+ * How long the child has run since the results before this one: as it says, or if it says nothing,
+ * all of the time that has passed. In that it may have waited for a processor, most of the time if
+ * there are many children, and who took that for long tasks would hand them out one by one, which
+ * makes the wait longer still.
  */
-static void measure(struct core *c, struct child *k)
+static uint64_t took_us(const struct core *c, struct child *k, uint64_t ran_us)
+{
+    uint64_t passed = c->now - k->last_us, ran = ran_us - k->ran_us;
+
+    if (ran_us == 0)
+        return passed;
+    k->ran_us = ran_us;
+    return ran < passed ? ran : passed;
+}
+
+/*
+ * The measured time a task. Results that came together share the time since the ones before; how
+ * many they are is known only when the next come. A long one counts at once, so that little is
+ * handed behind it.
+ */
+static void measure(struct core *c, struct child *k, uint64_t ran_us)
 {
     struct pool *p = c->pools[k->pool];
     uint64_t sample;
@@ -181,7 +198,7 @@ static void measure(struct core *c, struct child *k)
         else
             p->run_avg_ns -= (p->run_avg_ns - sample) / 4;
     }
-    k->batch_us = c->now - k->last_us;
+    k->batch_us = took_us(c, k, ran_us);
     k->batch_count = 1;
     if (p->run_avg_ns != 0 && k->batch_us * 1000 > p->run_avg_ns * GANGER_HAND_MAX * 2)
         p->run_avg_ns = k->batch_us * 1000 / GANGER_HAND_MAX;
@@ -205,7 +222,7 @@ int hand_result(struct core *c, uint32_t child, const struct event *ev)
         return GANGER_ESTALE;
     hand_told_check(c, child);
     slot = slot_of(k, k->done++);
-    measure(c, k);
+    measure(c, k, ev->time_us);
     k->last_us = c->now;
     k->exclusive = false;
     if (k->done == k->limit)

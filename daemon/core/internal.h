@@ -124,6 +124,7 @@ struct child {
     uint32_t handed, limit, done, returned; /* hand numbers; done = first unfinished */
     uint32_t taking;         /* take-backs asked for and not answered; no hands meanwhile */
     struct core_cause cause; /* CLOSING, EXITED: how the attempt in hand ends */
+    uint64_t ran_us;         /* how long it has run tasks, as it said last */
     uint64_t batch_us;       /* time that the last results together took ... */
     uint32_t batch_count;    /* ... and how many they were */
     uint64_t last_us;        /* last progress seen */

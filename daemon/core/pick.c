@@ -1,12 +1,21 @@
 #include "core/internal.h"
 
-/* A share of what is ready for each child, so that one does not take all while others idle. */
+/*
+ * A share of what is ready for each child, so that one does not take all while others idle. But not
+ * so little that to wake it takes longer than to run it: then those that are awake do it sooner.
+ */
 static uint32_t share_of(const struct pool *p)
 {
     uint32_t depth = pool_depth(p);
     uint64_t ready = p->count[TASK_READY] + p->count[TASK_HANDED] + p->count[TASK_RUNNING];
-    uint64_t share = (ready + p->ready - 1) / p->ready;
+    uint64_t share = (ready + p->ready - 1) / p->ready, least = 1;
 
+    if (p->run_avg_ns != 0)
+        least = CORE_HAND_LEAST_US * UINT64_C(1000) / p->run_avg_ns;
+    if (least > GANGER_HAND_MAX / 4)
+        least = GANGER_HAND_MAX / 4;
+    if (share < least)
+        share = least;
     return share < 1 ? 1 : share < depth ? (uint32_t)share : depth;
 }
 

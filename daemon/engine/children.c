@@ -93,8 +93,8 @@ static void result_drop(struct engine *e)
     e->result = NULL;
 }
 
-void engine_child_result(
-    struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r, bool more)
+void engine_child_result(struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r,
+    uint64_t ran_us, bool more)
 {
     struct event *ev = &e->result_event;
 
@@ -104,6 +104,7 @@ void engine_child_result(
     ev->code = legal_code(r->code);
     ev->flag = more;
     ev->number = r->outcome.len;
+    ev->time_us = ran_us;
     if (result_take(e, r->outcome) < 0)
         ev->code = GANGER_ENOMEM; /* the end is told although its value could not be kept */
     e->result_child = child;

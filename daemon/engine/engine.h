@@ -157,9 +157,12 @@ void engine_agent_down(struct engine *e, uint32_t pool, int code, const char *te
 void engine_child_started(struct engine *e, uint32_t child, uint32_t gen, uint64_t pid);
 /* Its initializer has run. */
 void engine_child_ready(struct engine *e, uint32_t child, uint32_t gen);
-/* A result; OUTCOME is copied. MORE: the next call is about the next result of this child. */
-void engine_child_result(
-    struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r, bool more);
+/*
+ * A result; OUTCOME is copied. RAN_US: how long the child has run tasks in all, as it says; 0: it
+ * does not. MORE: the next call is about the next result of this child.
+ */
+void engine_child_result(struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r,
+    uint64_t ran_us, bool more);
 void engine_child_progress(
     struct engine *e, uint32_t child, uint32_t gen, const struct msg_progress *p);
 /* It has dropped COUNT hands that were taken back. */

@@ -51,7 +51,7 @@ static void on_result(struct child *c, struct msg *m)
             return;
         }
         if (engine != NULL)
-            engine_child_result(engine, c->slot, c->gen, &r, i + 1 < m->count);
+            engine_child_result(engine, c->slot, c->gen, &r, page_ran(c->page), i + 1 < m->count);
     }
     if (msg_close(m) < 0)
         child_garbage(c, "a result message goes on behind its results");

@@ -25,8 +25,10 @@ static void test_pool_hands_of_a_turn_are_one_message(void **state)
         assert_int_equal(h.payload.len, 10);
     }
     assert_int_equal(msg_close(&m), 0);
+    page_ran_add(w->page, 4711);
     results_send(w, seq, 3);
     diary_await(w, "result5.2:0 result5.2:1 result5.2:2 ");
+    assert_int_equal(w->engine.ran_us, 4711);
 }
 
 static void test_pool_large_call_arrives_whole(void **state)

@@ -110,6 +110,7 @@ struct proc {
     bool kill_asked, retire_asked;
     bool eof_sent, eof_told, exit_due, exit_told, exit_silent, group_due, group_told, link_silent;
     bool garbage_told;
+    uint64_t ran_us;   /* how long it says it has run tasks */
     uint64_t close_us; /* when the core first knew that it is ending; SIM_NEVER before */
     uint64_t born_us;
     uint64_t progress_us;         /* of its hand, as the core was told */

@@ -23,7 +23,8 @@ static void deliver_result(struct sim *s, struct proc *p, const struct word *w, 
         .seq = w->seq,
         .code = w->code,
         .flag = more,
-        .number = sim_below(s, 100) };
+        .number = sim_below(s, 100),
+        .time_us = sim_below(s, 4) == 0 ? 0 : (p->ran_us += sim_below(s, 5000)) };
     struct mtask *t = NULL;
     int rc;
 

@@ -380,7 +380,7 @@ __attribute__((unused)) static void finish(
 {
     struct msg_result r = { .seq = hand->seq, .code = code, .outcome = { outcome, len } };
 
-    engine_child_result(bench.engine, hand->child, hand->gen, &r, false);
+    engine_child_result(bench.engine, hand->child, hand->gen, &r, 0, false);
 }
 
 #endif

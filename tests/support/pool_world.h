@@ -23,6 +23,7 @@ struct engine {
     struct msg_worker_end end; /* of the last exit */
     char text[600];            /* of the last exit, garbage or agent's end */
     uint64_t results;
+    uint64_t ran_us; /* as the child of the last one says */
     size_t outcome_bytes;
     /* After the first result, stop reading that child. */
     struct engine_pool_ops *hold;
@@ -69,10 +70,11 @@ void engine_child_ready(struct engine *e, uint32_t child, uint32_t gen)
     note(e, "ready%u.%u ", child, gen);
 }
 
-void engine_child_result(
-    struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r, bool more)
+void engine_child_result(struct engine *e, uint32_t child, uint32_t gen,
+    const struct msg_result *r, uint64_t ran_us, bool more)
 {
     (void)more;
+    e->ran_us = ran_us;
     e->results++;
     e->outcome_bytes = r->outcome.len;
     note(e, "result%u.%u:%u ", child, gen, r->seq);

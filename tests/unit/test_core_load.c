@@ -12,11 +12,13 @@ struct worker {
     uint32_t first, end; /* hand numbers: the one that runs, behind the last */
     uint32_t taken;      /* numbers that were taken back and not yet returned */
     uint64_t done_at;
+    uint64_t ran_us; /* as it says */
 };
 
 static struct core_rig rig;
 static struct worker workers[CHILDREN];
 static uint64_t run_us;      /* of a task that begins now */
+static uint64_t says_us;     /* what its child says of it; 0: nothing */
 static unsigned outstanding; /* submitted and not ended */
 static unsigned long ended, idle_ticks, deepest;
 
@@ -82,10 +84,12 @@ static void finish(struct worker *w)
 {
     if (w->done_at == 0 || w->done_at > rig.now)
         return;
-    assert_int_equal(
-        rig_step(&rig,
-            &(struct event){
-                .type = EVENT_CHILD_RESULT, .child = w->child, .gen = w->gen, .seq = w->first++ }),
+    w->ran_us += says_us;
+    assert_int_equal(rig_step(&rig, &(struct event){ .type = EVENT_CHILD_RESULT,
+                                        .child = w->child,
+                                        .gen = w->gen,
+                                        .seq = w->first++,
+                                        .time_us = w->ran_us }),
         0);
     ended++;
     outstanding--;
@@ -171,10 +175,87 @@ static void test_core_load_no_child_idles_while_a_long_task_waits_in_anothers_ha
     rig_close(&rig);
 }
 
+static void load_begin(uint64_t wall_us, uint64_t said_us)
+{
+    rig_open(&rig);
+    children_up();
+    outstanding = 0;
+    run_us = wall_us;
+    says_us = said_us;
+}
+
+static void load_end(void)
+{
+    says_us = 0;
+    rig_close(&rig);
+}
+
+/* There are more children than processors: most of the time that has passed they have waited. */
+static void test_core_load_children_that_wait_for_a_processor_are_handed_as_quick_ones(void **state)
+{
+    (void)state;
+    load_begin(16 * SHORT_US, SHORT_US);
+    run(2000);
+    assert_true(deepest > 4);
+    load_end();
+    load_begin(16 * SHORT_US, 0);
+    run(2000);
+    assert_int_equal(deepest, 1);
+    load_end();
+}
+
+/* What a child says is its word: it may have run no longer than time has passed. */
+static void test_core_load_child_that_says_too_much_is_measured_by_the_clock(void **state)
+{
+    (void)state;
+    load_begin(SHORT_US, UINT64_C(1) << 40);
+    run(2000);
+    assert_true(deepest > 4);
+    load_end();
+}
+
+/* Children that have something in hand, after COUNT tasks came at once. */
+static unsigned children_woken(unsigned count)
+{
+    unsigned busy = 0;
+
+    run(2000);
+    while (outstanding > 0) {
+        rig.now += TICK_US;
+        for (unsigned i = 0; i < CHILDREN; i++)
+            finish(&workers[i]);
+        turn();
+    }
+    for (unsigned i = 0; i < count; i++)
+        (void)rig_submit(&rig);
+    turn();
+    for (unsigned i = 0; i < CHILDREN; i++)
+        busy += workers[i].end != workers[i].first;
+    return busy;
+}
+
+static void test_core_load_few_quick_tasks_wake_one_child_and_longer_ones_all(void **state)
+{
+    (void)state;
+    load_begin(SHORT_US, 1);
+    assert_int_equal(children_woken(CORE_HAND_LEAST_US / 2), 1);
+    load_end();
+    load_begin(SHORT_US, 1);
+    assert_int_equal(children_woken(CORE_HAND_LEAST_US * 3 / 2), 2);
+    load_end();
+    load_begin(2 * CORE_HAND_LEAST_US, 2 * CORE_HAND_LEAST_US);
+    assert_int_equal(children_woken(CHILDREN), CHILDREN);
+    load_end();
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_core_load_no_child_idles_while_a_long_task_waits_in_anothers_hand),
+        cmocka_unit_test(
+            test_core_load_children_that_wait_for_a_processor_are_handed_as_quick_ones),
+        cmocka_unit_test(test_core_load_child_that_says_too_much_is_measured_by_the_clock),
+        cmocka_unit_test(test_core_load_few_quick_tasks_wake_one_child_and_longer_ones_all),
     };
 
     return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
