@@ -3,78 +3,102 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "proto/err.h"
 #include "proto/pages.h"
 
-struct piece {
-    void *p; /* NULL: none */
-    size_t bytes;
+/* Pieces of one size. */
+struct kind {
+    size_t bytes; /* 0: none yet */
+    void *ready[AHEAD_READY];
+    unsigned count;
+    unsigned wanted; /* so many should be ready */
 };
 
 struct ahead {
     pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t asked; /* for the thread */
-    pthread_cond_t quiet; /* for ahead_settle() */
+    pthread_mutex_t mutex; /* held for a few instructions only */
+    pthread_cond_t work;   /* for the thread */
+    pthread_cond_t quiet;  /* for ahead_settle() */
     /* Under the mutex. */
-    struct piece pieces[AHEAD_MAX]; /* asked for, the first one next */
-    unsigned count;
-    struct piece now; /* being written to */
-    bool dropped;     /* and given back meanwhile */
-    bool quit;
+    struct kind kinds[AHEAD_KINDS];
+    bool busy, quit;
 };
 
-static void helper_ahead(void *ctx, void *p, size_t bytes)
+/* The kind of BYTES, or NULL if there are too many already. */
+static struct kind *kind_of(struct ahead *a, size_t bytes)
 {
-    struct ahead *a = ctx;
+    for (unsigned i = 0; i < AHEAD_KINDS; i++) {
+        struct kind *k = &a->kinds[i];
 
-    (void)pthread_mutex_lock(&a->mutex);
-    if (a->count < AHEAD_MAX)
-        a->pieces[a->count++] = (struct piece){ .p = p, .bytes = bytes };
-    (void)pthread_mutex_unlock(&a->mutex);
-    (void)pthread_cond_signal(&a->asked);
+        if (k->bytes == 0)
+            k->bytes = bytes;
+        if (k->bytes == bytes)
+            return k;
+    }
+    return NULL;
 }
 
-static void piece_remove(struct ahead *a, unsigned at)
-{
-    a->count--;
-    memmove(a->pieces + at, a->pieces + at + 1, (a->count - at) * sizeof *a->pieces);
-}
-
-static bool helper_drop(void *ctx, void *p, size_t bytes)
+static void *helper_take(void *ctx, size_t bytes)
 {
     struct ahead *a = ctx;
-    bool busy;
+    struct kind *k;
+    void *p = NULL;
 
-    (void)bytes;
     (void)pthread_mutex_lock(&a->mutex);
-    busy = a->now.p == p;
-    if (busy)
-        a->dropped = true;
-    for (unsigned i = a->count; i > 0; i--) {
-        if (a->pieces[i - 1].p == p)
-            piece_remove(a, i - 1);
+    k = kind_of(a, bytes);
+    if (k != NULL) {
+        if (k->count > 0)
+            p = k->ready[--k->count];
+        else if (k->wanted < AHEAD_READY)
+            k->wanted++;
+        (void)pthread_cond_signal(&a->work);
     }
     (void)pthread_mutex_unlock(&a->mutex);
-    return busy;
+    return p;
 }
 
-/* Called and left with the mutex held. */
-static void work(struct ahead *a)
+static void helper_enough(void *ctx, size_t bytes)
 {
-    a->now = a->pieces[0];
-    piece_remove(a, 0);
-    (void)pthread_mutex_unlock(&a->mutex);
-    pages_touch(a->now.p, a->now.bytes);
+    struct ahead *a = ctx;
+    struct kind *k;
+
     (void)pthread_mutex_lock(&a->mutex);
-    if (a->dropped)
-        pages_unmap(a->now.p, a->now.bytes);
-    a->now.p = NULL;
-    a->dropped = false;
+    k = kind_of(a, bytes);
+    if (k != NULL && k->wanted > 0) {
+        k->wanted = 0;
+        (void)pthread_cond_signal(&a->work);
+    }
+    (void)pthread_mutex_unlock(&a->mutex);
+}
+
+/* Bring K one piece nearer to what is wanted. Called and left with the mutex held. */
+static void kind_step(struct ahead *a, struct kind *k)
+{
+    void *p = k->count > k->wanted ? k->ready[--k->count] : NULL;
+    size_t bytes = k->bytes;
+    bool make = p == NULL;
+
+    (void)pthread_mutex_unlock(&a->mutex);
+    if (make)
+        p = pages_piece(bytes);
+    else
+        pages_piece_free(p, bytes);
+    (void)pthread_mutex_lock(&a->mutex);
+    if (make && p == NULL)
+        k->wanted = k->count; /* no memory: let those try who need it */
+    else if (make)
+        k->ready[k->count++] = p;
+}
+
+static struct kind *kind_to_do(struct ahead *a)
+{
+    for (unsigned i = 0; i < AHEAD_KINDS; i++) {
+        if (a->kinds[i].count != a->kinds[i].wanted)
+            return &a->kinds[i];
+    }
+    return NULL;
 }
 
 static void *run(void *arg)
@@ -83,12 +107,15 @@ static void *run(void *arg)
 
     (void)pthread_mutex_lock(&a->mutex);
     while (!a->quit) {
-        if (a->count > 0) {
-            work(a);
+        struct kind *k = kind_to_do(a);
+
+        a->busy = k != NULL;
+        if (k != NULL) {
+            kind_step(a, k);
             continue;
         }
         (void)pthread_cond_signal(&a->quiet);
-        (void)pthread_cond_wait(&a->asked, &a->mutex);
+        (void)pthread_cond_wait(&a->work, &a->mutex);
     }
     (void)pthread_mutex_unlock(&a->mutex);
     return NULL;
@@ -109,8 +136,14 @@ static int thread_start(struct ahead *a)
 
 static void ahead_free(struct ahead *a)
 {
+    for (unsigned i = 0; i < AHEAD_KINDS; i++) {
+        struct kind *k = &a->kinds[i];
+
+        while (k->count > 0)
+            pages_piece_free(k->ready[--k->count], k->bytes);
+    }
     (void)pthread_cond_destroy(&a->quiet);
-    (void)pthread_cond_destroy(&a->asked);
+    (void)pthread_cond_destroy(&a->work);
     (void)pthread_mutex_destroy(&a->mutex);
     free(a);
 }
@@ -122,14 +155,14 @@ int ahead_open(struct ahead **ret_ahead)
     if (a == NULL)
         return GANGER_ENOMEM;
     (void)pthread_mutex_init(&a->mutex, NULL);
-    (void)pthread_cond_init(&a->asked, NULL);
+    (void)pthread_cond_init(&a->work, NULL);
     (void)pthread_cond_init(&a->quiet, NULL);
     if (thread_start(a) < 0) {
         ahead_free(a);
         return GANGER_ENOMEM;
     }
     pages_helper_set(
-        &(struct pages_helper){ .ctx = a, .ahead = helper_ahead, .drop = helper_drop });
+        &(struct pages_helper){ .ctx = a, .take = helper_take, .enough = helper_enough });
     *ret_ahead = a;
     return 0;
 }
@@ -141,16 +174,22 @@ void ahead_close(struct ahead *a)
     pages_helper_set(NULL);
     (void)pthread_mutex_lock(&a->mutex);
     a->quit = true;
-    (void)pthread_cond_signal(&a->asked);
+    (void)pthread_cond_signal(&a->work);
     (void)pthread_mutex_unlock(&a->mutex);
     (void)pthread_join(a->thread, NULL);
     ahead_free(a);
 }
 
-void ahead_settle(struct ahead *a)
+unsigned ahead_settle(struct ahead *a, size_t bytes)
 {
+    const struct kind *k;
+    unsigned count;
+
     (void)pthread_mutex_lock(&a->mutex);
-    while (a->count > 0 || a->now.p != NULL)
+    while (a->busy || kind_to_do(a) != NULL)
         (void)pthread_cond_wait(&a->quiet, &a->mutex);
+    k = kind_of(a, bytes);
+    count = k == NULL ? 0 : k->count;
     (void)pthread_mutex_unlock(&a->mutex);
+    return count;
 }

@@ -288,7 +288,6 @@ int setup_open(struct gangerd *d, char *err, size_t err_bytes)
         return EXIT_INTERNAL;
     }
     handles_init(d);
-    (void)ahead_open(&d->ahead); /* without it, growing is slower */
     rc = open_parts(d);
     if (rc < 0) {
         (void)snprintf(err, err_bytes, "%s", error_text(rc));
@@ -296,6 +295,8 @@ int setup_open(struct gangerd *d, char *err, size_t err_bytes)
     }
     if (open_engine(d, err, err_bytes) < 0)
         return EXIT_JOURNAL;
+    /* Not before: replay grows faster than a thread could be ahead of it. It can do without. */
+    (void)ahead_open(&d->ahead);
     rc = start_parts(d, err, err_bytes);
     if (rc == EXIT_CLEAN)
         handles_start(d);

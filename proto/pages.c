@@ -51,25 +51,6 @@ static void *map(size_t bytes)
     return p == MAP_FAILED ? NULL : p;
 }
 
-static struct pages_helper helper;
-
-void pages_helper_set(const struct pages_helper *h)
-{
-    helper = h == NULL ? (struct pages_helper){ 0 } : *h;
-}
-
-void pages_ahead(void *p, size_t bytes)
-{
-    if (helper.ahead != NULL)
-        helper.ahead(helper.ctx, p, bytes);
-}
-
-void pages_touch(void *p, size_t bytes)
-{
-    /* What a kernel before 5.14 cannot do at once is done page by page by whoever writes there. */
-    (void)madvise(p, bytes, MADV_POPULATE_WRITE);
-}
-
 /* Where the kernel refuses to split a mapping once more, at least the memory goes back. */
 static void unmap(void *p, size_t bytes)
 {
@@ -96,9 +77,14 @@ static void *map_aligned(size_t bytes, size_t align)
     return p + before;
 }
 
+static void *piece_map(size_t bytes)
+{
+    return bytes < HUGE_BYTES ? map(bytes) : map_aligned(bytes, HUGE_BYTES);
+}
+
 void *pages_new(size_t bytes)
 {
-    void *p = bytes < HUGE_BYTES ? map(bytes) : map_aligned(bytes, HUGE_BYTES);
+    void *p = piece_map(bytes);
 
     if (p != NULL)
         root_add(p, bytes);
@@ -153,11 +139,48 @@ void pages_free(void *p, size_t bytes)
     if (p == NULL)
         return;
     root_remove(p, bytes);
-    if (helper.drop == NULL || !helper.drop(helper.ctx, p, bytes))
-        unmap(p, bytes);
+    unmap(p, bytes);
 }
 
-void pages_unmap(void *p, size_t bytes)
+static struct pages_helper helper;
+
+void pages_helper_set(const struct pages_helper *h)
+{
+    helper = h == NULL ? (struct pages_helper){ 0 } : *h;
+}
+
+void *pages_more(size_t bytes)
+{
+    void *p = helper.take == NULL ? NULL : helper.take(helper.ctx, bytes);
+
+    if (p == NULL) {
+        p = piece_map(bytes);
+        pages_huge(p, bytes);
+    }
+    if (p != NULL)
+        root_add(p, bytes);
+    return p;
+}
+
+void pages_less(void *p, size_t bytes)
+{
+    pages_free(p, bytes);
+    if (helper.enough != NULL)
+        helper.enough(helper.ctx, bytes);
+}
+
+void *pages_piece(size_t bytes)
+{
+    void *p = piece_map(bytes);
+
+    pages_huge(p, bytes);
+    /* What a kernel before 5.14 cannot do at once is done page by page by whoever writes there. */
+    if (p != NULL)
+        (void)madvise(p, bytes, MADV_POPULATE_WRITE);
+    return p;
+}
+
+void pages_piece_free(void *p, size_t bytes)
 {
     unmap(p, bytes);
 }

@@ -6,34 +6,40 @@
 #ifndef PROTO_PAGES_H
 #define PROTO_PAGES_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #define PAGES_BYTES 4096u /* sizes are multiples of this */
 
-/* Somebody who writes to memory on another thread, before it is needed. Neither call may wait. */
+/*
+ * Somebody who has memory ready that was written to already, made on another thread: the first
+ * write to a page is a fault, and in a virtual machine that is lent its memory piece by piece a
+ * slow one (10 us for 4 KiB and 5 ms for a large page were measured). None of the calls may wait
+ * for that.
+ */
 struct pages_helper {
     void *ctx;
-    /* Have the BYTES at P written to soon, by pages_touch(); or not, if there is too much to do. */
-    void (*ahead)(void *ctx, void *p, size_t bytes);
-    /* P is given back. True: it is being written to, and goes by pages_unmap() when that is over.
-     */
-    bool (*drop)(void *ctx, void *p, size_t bytes);
+    /* A piece of BYTES that is ready, or NULL; there will be need of another one soon. */
+    void *(*take)(void *ctx, size_t bytes);
+    /* There is no need of pieces of BYTES any more. */
+    void (*enough)(void *ctx, size_t bytes);
 };
 
 /* From now on HELPER (copied; NULL: nobody) is asked. LOOP THREAD, like all that has none named. */
 void pages_helper_set(const struct pages_helper *helper);
 
 /*
- * The BYTES at P, of pages_new(), which nobody has written to, will be needed soon. The first write
- * to a page is a fault, and in a virtual machine that is lent its memory piece by piece a slow one:
- * 10 us for 4 KiB and 5 ms for a large page were measured.
+ * For what grows piece by piece, from its second piece on: like pages_new(), but in large pages
+ * where the kernel has them, ready if there is a helper, and aligned to BYTES if that is a large
+ * page.
  */
-void pages_ahead(void *p, size_t bytes);
+void *pages_more(size_t bytes);
 
-/* For a helper, ANY THREAD: make the BYTES at P as if written to; give them back. */
-void pages_touch(void *p, size_t bytes);
-void pages_unmap(void *p, size_t bytes);
+/* Give back a piece, of pages_more() or pages_new(), of what shrinks. */
+void pages_less(void *p, size_t bytes);
+
+/* For a helper, ANY THREAD: what pages_more() gives, written to; give back one that nobody took. */
+void *pages_piece(size_t bytes);
+void pages_piece_free(void *p, size_t bytes);
 
 /* BYTES of zeroes, or NULL when there is no memory. */
 void *pages_new(size_t bytes);

@@ -22,7 +22,6 @@ void slab_done(struct slab *s)
 {
     for (uint32_t i = 0; i < s->chunk_count; i++)
         pages_free(s->chunks[i].cells, chunk_bytes(s));
-    pages_free(s->next, chunk_bytes(s));
     free(s->chunks);
     slab_init(s, s->cell_bytes);
 }
@@ -60,27 +59,6 @@ static int table_grow(struct slab *s)
     return 0;
 }
 
-/* The first chunk may never be filled; whoever needs a second one will need more. */
-static unsigned char *cells_take(struct slab *s, bool first)
-{
-    unsigned char *cells = s->next;
-
-    s->next = NULL;
-    if (cells == NULL) {
-        cells = pages_new(chunk_bytes(s));
-        if (!first)
-            pages_huge(cells, chunk_bytes(s));
-    }
-    if (cells == NULL || first)
-        return cells;
-    s->next = pages_new(chunk_bytes(s));
-    if (s->next != NULL) {
-        pages_huge(s->next, chunk_bytes(s));
-        pages_ahead(s->next, chunk_bytes(s));
-    }
-    return cells;
-}
-
 /* A new chunk; the number of one that was given back is used again first. */
 static int slab_grow(struct slab *s)
 {
@@ -89,7 +67,8 @@ static int slab_grow(struct slab *s)
 
     if (chunk == s->chunk_cap && table_grow(s) < 0)
         return -1;
-    cells = cells_take(s, chunk == 0);
+    /* The first chunk may never be filled; whoever needs a second one will need more. */
+    cells = chunk == 0 ? pages_new(chunk_bytes(s)) : pages_more(chunk_bytes(s));
     if (cells == NULL)
         return -1;
     if (s->vacant != 0)
@@ -141,9 +120,7 @@ static void chunk_free(struct slab *s, uint32_t chunk)
     struct slab_chunk *k = &s->chunks[chunk];
 
     room_leave(s, chunk);
-    pages_free(s->next, chunk_bytes(s)); /* it shrinks */
-    s->next = NULL;
-    pages_free(k->cells, chunk_bytes(s));
+    pages_less(k->cells, chunk_bytes(s));
     *k = (struct slab_chunk){ .next = s->vacant };
     s->vacant = chunk + 1;
 }

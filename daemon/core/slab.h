@@ -39,7 +39,6 @@ struct slab {
     uint32_t vacant; /* first chunk that was given back, + 1 */
     uint32_t empty;  /* chunks with room that have no live cell */
     uint32_t live;
-    unsigned char *next; /* memory of the next chunk, being made ready; NULL: none */
 };
 
 /* CELL_BYTES at least 4. Allocates nothing. */

@@ -45,7 +45,6 @@ static struct chunk *rooms[CLASSES]; /* chunks with room */
 static uint32_t counts[CLASSES];     /* all chunks */
 static struct chunk *spares;         /* empty, of no class */
 static uint32_t spare_count;
-static struct chunk *next; /* being made ready; NULL: none */
 
 /* Steps of 8 bytes to 128, 16 to 256, 32 to 512, 64 to 1,024. */
 static inline unsigned class_of(size_t bytes, uint32_t *ret_cell_bytes)
@@ -86,25 +85,11 @@ static void room_leave(struct chunk **room, struct chunk *k)
  */
 static struct chunk *chunk_map(bool first)
 {
-    struct chunk *k = pages_new_aligned(CHUNK_BYTES);
+    struct chunk *k = first ? pages_new_aligned(CHUNK_BYTES) : pages_more(CHUNK_BYTES);
 
-    if (k == NULL)
-        return NULL;
-    if (!first)
-        pages_huge(k, CHUNK_BYTES);
-    POISON((char *)k + HEAD_BYTES, CHUNK_BYTES - HEAD_BYTES);
+    if (k != NULL)
+        POISON((char *)k + HEAD_BYTES, CHUNK_BYTES - HEAD_BYTES);
     return k;
-}
-
-/* A class that grows will soon need one more. */
-static void chunk_ahead(void)
-{
-    struct chunk *k = next != NULL ? NULL : chunk_map(false);
-
-    if (k == NULL)
-        return;
-    next = k;
-    pages_ahead(k, CHUNK_BYTES);
 }
 
 static struct chunk *chunk_new(unsigned class, uint32_t cell_bytes)
@@ -114,16 +99,11 @@ static struct chunk *chunk_new(unsigned class, uint32_t cell_bytes)
     if (k != NULL) {
         spares = k->next;
         spare_count--;
-    } else if (next != NULL && counts[class] > 0) {
-        k = next;
-        next = NULL;
     } else {
         k = chunk_map(counts[class] == 0);
         if (k == NULL)
             return NULL;
     }
-    if (counts[class] > 0)
-        chunk_ahead();
     counts[class]++;
     *k = (struct chunk){ .used = HEAD_BYTES, .cell_bytes = cell_bytes, .class = class };
     return k;
@@ -133,12 +113,7 @@ static void chunk_free(struct chunk *k)
 {
     if (spare_count == SPARES_MAX || k->used > SPARE_BYTES) {
         UNPOISON(k, CHUNK_BYTES);
-        pages_free(k, CHUNK_BYTES);
-        if (next != NULL) { /* they shrink */
-            UNPOISON(next, CHUNK_BYTES);
-            pages_free(next, CHUNK_BYTES);
-            next = NULL;
-        }
+        pages_less(k, CHUNK_BYTES);
         return;
     }
     k->next = spares;
