@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,6 +34,7 @@ static struct counts_role nobody, *role = &nobody;
 /* ---- the clock ---- */
 
 static int (*real_clock)(clockid_t id, struct timespec *t);
+static int (*real_wait)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
 static int (*real_timer)(timer_t, int, const struct itimerspec *, struct itimerspec *);
 
 static struct timespec times(struct timespec t, long long up, long long down)
@@ -68,6 +70,17 @@ SHIM int clock_gettime(clockid_t id, struct timespec *t)
     else if (id == CLOCK_REALTIME)
         *t = wall_slow(*t);
     return 0;
+}
+
+/* Those of gangerd are on the monotonic clock. */
+SHIM int pthread_cond_timedwait(
+    pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
+{
+    struct timespec later = times(*until, SLOWER, 1);
+
+    if (real_wait == NULL)
+        *(void **)&real_wait = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    return real_wait(cond, mutex, &later);
 }
 
 SHIM int timer_settime(
