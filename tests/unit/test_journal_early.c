@@ -23,6 +23,29 @@ static uint64_t add_many(struct rig *rig, unsigned count)
     return birth;
 }
 
+/* Wait for COUNT news of the sync thread, without looking at them. */
+static void await_news(struct rig *rig, uint64_t count)
+{
+    struct pollfd p = { .fd = rig->wake, .events = POLLIN };
+
+    while (count > 0) {
+        uint64_t n = 0;
+
+        assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+        assert_int_equal(read(rig->wake, &n, sizeof n), sizeof n);
+        count = n < count ? count - n : 0;
+    }
+}
+
+/* Send off what there is, the one batch up to BIRTH, and leave no news of it that come later. */
+static void settle_one(struct rig *rig, uint64_t birth)
+{
+    store_flush(rig->store);
+    await_news(rig, 1);
+    store_poll(rig->store);
+    assert_int_equal(rig->synced, birth);
+}
+
 /* A journal that has a segment in use, and writes nothing but batches from now on. */
 static void begin(struct rig *rig)
 {
@@ -31,10 +54,7 @@ static void begin(struct rig *rig)
     rig->config.max_bytes = UINT64_C(64) << 20;
     rig->disk.io.idle_ms = 3600000;
     assert_int_equal(rig_open(rig), 0);
-    rig_settle(rig, add(rig));
-    /* News of the spare that took the place of the one in use. */
-    for (int i = 0; i < WAIT_MS && ((struct journal *)rig->store)->view.spares < 2; i++)
-        rig_turn(rig, 1);
+    settle_one(rig, add(rig));
 }
 
 static int visit(void *ctx, const struct store_record *r)
@@ -77,20 +97,6 @@ static unsigned syncs_of(struct rig_disk *d)
     return syncs;
 }
 
-/* Wait for COUNT news of the sync thread, without looking at them. */
-static void await_news(struct rig *rig, uint64_t count)
-{
-    struct pollfd p = { .fd = rig->wake, .events = POLLIN };
-
-    while (count > 0) {
-        uint64_t n = 0;
-
-        assert_int_equal(poll(&p, 1, WAIT_MS), 1);
-        assert_int_equal(read(rig->wake, &n, sizeof n), sizeof n);
-        count = n < count ? count - n : 0;
-    }
-}
-
 static bool nothing_is_sent(const struct rig *rig)
 {
     return ((const struct journal *)rig->store)->sent == 0;
@@ -128,7 +134,7 @@ static void test_journal_with_few_in_a_turn_waits_for_its_end(void **state)
     syncs = syncs_of(&rig.disk);
     last = add_many(&rig, SYNCER_MANY - 1);
     assert_true(nothing_is_sent(&rig));
-    rig_settle(&rig, last);
+    settle_one(&rig, last);
     assert_int_equal(syncs_of(&rig.disk), syncs + 1);
     last = add_many(&rig, SYNCER_MANY);
     assert_false(nothing_is_sent(&rig));
