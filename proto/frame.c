@@ -51,9 +51,12 @@ static uint8_t *out_grow(struct out *o, size_t bytes)
     size_t cap;
     uint8_t *data;
 
-    if (o->sent != 0)
-        out_compact(o);
     cap = o->cap == 0 ? OUT_FIRST_BYTES : o->cap;
+    /* It moves all the same, so it makes room enough not to move again before as much was sent. */
+    if (o->sent != 0) {
+        out_compact(o);
+        cap = 2 * o->cap;
+    }
     if (bytes > SIZE_MAX / 4 || o->len > SIZE_MAX / 4) {
         o->failed = GANGER_ENOMEM;
         return NULL;

@@ -173,6 +173,33 @@ static void test_out_consume_does_not_move_the_rest_each_time(void **state)
     out_done(&o);
 }
 
+/* A peer that takes what is given to it, but never all: moving must not cost more than sending. */
+static void test_out_that_is_never_empty_moves_less_than_it_sends(void **state)
+{
+    const size_t message = 1000, most = 64 * message;
+    uint64_t moved = 0, sent = 0;
+    struct out o = { 0 };
+
+    (void)state;
+    for (unsigned i = 0; i < 20000; i++) {
+        size_t before = o.sent;
+        uint8_t *p = out_room(&o, message);
+
+        assert_non_null(p);
+        if (o.sent < before)
+            moved += o.len;
+        memset(p, 0, message);
+        o.len += message;
+        if (o.len < most)
+            continue;
+        out_consume(&o, message);
+        sent += message;
+    }
+    assert_true(moved <= sent);
+    assert_true(o.cap + o.sent <= 4 * most);
+    out_done(&o);
+}
+
 static void test_out_consume_gives_a_large_buffer_back(void **state)
 {
     struct out o = { 0 };
@@ -221,6 +248,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_out_consume_gives_the_bytes_in_order),
         cmocka_unit_test(test_out_consume_all_reuses_the_memory),
         cmocka_unit_test(test_out_consume_does_not_move_the_rest_each_time),
+        cmocka_unit_test(test_out_that_is_never_empty_moves_less_than_it_sends),
         cmocka_unit_test(test_out_consume_gives_a_large_buffer_back),
         cmocka_unit_test(test_out_room_failure_is_sticky_and_drops_the_frame),
     };
