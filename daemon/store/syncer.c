@@ -287,8 +287,12 @@ static void syncer_do_fill(struct syncer *s, uint64_t now)
 /* Give back a spare of the surplus, an eighth of it in all. Called and left with the mutex held. */
 static void syncer_do_trim(struct syncer *s, uint64_t now)
 {
+    uint64_t surplus = writer_surplus(&s->writer);
+
     if (s->trim == 0)
-        s->trim = (writer_surplus(&s->writer) + 7) / 8;
+        s->trim = (surplus + 7) / 8;
+    if (s->trim > surplus)
+        s->trim = surplus;
     if (s->trim > 0) {
         s->trim--;
         (void)pthread_mutex_unlock(&s->mutex);
