@@ -1,6 +1,6 @@
 /*
  * For tests of memory ahead of need: what the kernel knows of memory, and a helper of proto/pages.h
- * that does nothing but take notes.
+ * that gives what it is asked for and takes notes.
  */
 #ifndef SUPPORT_PAGES_NOTES_H
 #define SUPPORT_PAGES_NOTES_H
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -53,55 +54,54 @@ static NOTES_UNUSED void check_bytes(const uint8_t *p, size_t bytes, uint8_t wan
     }
 }
 
-#define NOTES 256u
+/* What of /proc/self/statm is asked for. */
+enum { STATM_MAPPED, STATM_THERE };
 
-struct notes {
-    void *pieces[NOTES]; /* asked for and not given back */
-    size_t bytes;        /* of the last one */
-    unsigned count, asked, dropped;
-    bool busy; /* what drop() says */
-};
-
-static void notes_ahead(void *ctx, void *p, size_t bytes)
+/* Bytes that are mapped, or there, in the whole process. */
+static NOTES_UNUSED size_t statm_bytes(int which)
 {
-    struct notes *n = ctx;
+    FILE *f = fopen("/proc/self/statm", "r");
+    unsigned long pages[2] = { 0 };
 
-    assert_true(n->count < NOTES);
-    n->pieces[n->count++] = p;
-    n->bytes = bytes;
-    n->asked++;
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%lu %lu", &pages[STATM_MAPPED], &pages[STATM_THERE]), 2);
+    (void)fclose(f);
+    return pages[which] * PAGES_BYTES;
 }
 
-static bool notes_drop(void *ctx, void *p, size_t bytes)
+#define NOTES 64u
+
+struct notes {
+    void *given[NOTES]; /* pieces, in order */
+    size_t taken_bytes; /* of the last one that was asked for */
+    size_t enough_bytes;
+    unsigned taken, enough; /* calls */
+    bool nothing;           /* is ready */
+};
+
+static void *notes_take(void *ctx, size_t bytes)
 {
     struct notes *n = ctx;
 
-    (void)bytes;
-    for (unsigned i = 0; i < n->count; i++) {
-        if (n->pieces[i] == p) {
-            n->pieces[i] = n->pieces[--n->count];
-            n->dropped++;
-            return n->busy;
-        }
-    }
-    return false;
+    assert_true(n->taken < NOTES);
+    n->taken_bytes = bytes;
+    n->given[n->taken] = n->nothing ? NULL : pages_piece(bytes);
+    return n->given[n->taken++];
+}
+
+static void notes_enough(void *ctx, size_t bytes)
+{
+    struct notes *n = ctx;
+
+    n->enough_bytes = bytes;
+    n->enough++;
 }
 
 static NOTES_UNUSED void notes_begin(struct notes *n)
 {
     *n = (struct notes){ 0 };
-    pages_helper_set(&(struct pages_helper){ .ctx = n, .ahead = notes_ahead, .drop = notes_drop });
-}
-
-/* A piece that was asked for is in use now. */
-static NOTES_UNUSED void notes_use(struct notes *n, const void *at)
-{
-    for (unsigned i = 0; i < n->count; i++) {
-        if ((uintptr_t)at - (uintptr_t)n->pieces[i] < n->bytes) {
-            n->pieces[i] = n->pieces[--n->count];
-            return;
-        }
-    }
+    pages_helper_set(
+        &(struct pages_helper){ .ctx = n, .take = notes_take, .enough = notes_enough });
 }
 
 #endif
