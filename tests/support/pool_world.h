@@ -70,8 +70,8 @@ void engine_child_ready(struct engine *e, uint32_t child, uint32_t gen)
     note(e, "ready%u.%u ", child, gen);
 }
 
-void engine_child_result(struct engine *e, uint32_t child, uint32_t gen,
-    const struct msg_result *r, uint64_t ran_us, bool more)
+void engine_child_result(struct engine *e, uint32_t child, uint32_t gen, const struct msg_result *r,
+    uint64_t ran_us, bool more)
 {
     (void)more;
     e->ran_us = ran_us;
