@@ -85,7 +85,7 @@ const struct journal_io io_real = {
     .unlink = real_unlink,
     .backoff_min_ms = 100,
     .backoff_max_ms = 2000,
-    .idle_ms = 1000,
+    .idle_ms = 200,
     .trim_ms = 60000,
     .chunk_bytes = (size_t)256 * 1024,
 };
