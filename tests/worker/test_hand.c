@@ -208,44 +208,6 @@ static void test_hand_long_one_of_a_short_function_is_not_held_back(void **state
     finish(f, &c);
 }
 
-static uint64_t now_us(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-/* Call "nap_ms"; how long the child says that took, which is in no case longer than it did. */
-static uint64_t nap(struct fake_child *c, int ms)
-{
-    struct out value = pay_int(ms);
-    uint64_t before = page_ran(c->page), begun = now_us(), ran;
-    struct fake_result r;
-
-    fake_call(c, "nap_ms", &value, &r);
-    ran = page_ran(c->page) - before;
-    assert_true(ran <= now_us() - begun + 1);
-    out_done(&value);
-    return ran;
-}
-
-/* How long it has run tasks, not how long it has waited for them. */
-static void test_hand_child_says_how_long_it_has_run(void **state)
-{
-    struct fake *f = *state;
-    const struct timespec moment = { .tv_nsec = 30000000 };
-    struct fake_child c;
-
-    with_child(f, &c);
-    assert_int_equal(page_ran(c.page), 0);
-    assert_true(nap(&c, 20) >= 20000);
-    (void)nanosleep(&moment, NULL); /* in which it has nothing to do */
-    assert_true(nap(&c, 20) >= 20000);
-    (void)nap(&c, 0);
-    finish(f, &c);
-}
-
 static void test_hand_task_known_as_long_is_not_interrupted(void **state)
 {
     struct fake *f = *state;
@@ -590,8 +552,6 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_hand_result_not_held_back_by_the_next_task, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_result_not_held_back_after_the_timer_rang_idly, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_long_one_of_a_short_function_is_not_held_back, fake_setup, fake_teardown),
-        cmocka_unit_test_setup_teardown(
-            test_hand_child_says_how_long_it_has_run, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_task_known_as_long_is_not_interrupted, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_that_forks_says_nothing_twice, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_hand_results_survive_the_crash_of_a_later_task, fake_setup, fake_teardown),

@@ -1,6 +1,8 @@
 /* What a task of a module gets and gives. */
 #include "tests/worker/fake.h"
 
+#include <time.h>
+
 static void with_child(struct fake *f, struct fake_child *c)
 {
     fake_start_module(f);
@@ -324,10 +326,49 @@ static void test_task_descendants_are_gone_when_its_result_comes(void **state)
     finish(f, &c);
 }
 
+static uint64_t now_us(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Call "nap_ms"; how long the child says that took, which is in no case longer than it did. */
+static uint64_t nap(struct fake_child *c, int ms)
+{
+    struct out value = pay_int(ms);
+    uint64_t before = page_ran(c->page), begun = now_us(), ran;
+    struct fake_result r;
+
+    fake_call(c, "nap_ms", &value, &r);
+    ran = page_ran(c->page) - before;
+    assert_true(ran <= now_us() - begun + 1);
+    out_done(&value);
+    return ran;
+}
+
+/* How long it has run tasks, not how long it has waited for them. */
+static void test_task_time_is_what_the_child_says_it_has_run(void **state)
+{
+    struct fake *f = *state;
+    const struct timespec moment = { .tv_nsec = 30000000 };
+    struct fake_child c;
+
+    with_child(f, &c);
+    assert_int_equal(page_ran(c.page), 0);
+    assert_true(nap(&c, 20) >= 20000);
+    (void)nanosleep(&moment, NULL); /* in which it has nothing to do */
+    assert_true(nap(&c, 20) >= 20000);
+    (void)nap(&c, 0);
+    finish(f, &c);
+}
+
 int main(int argc, char **argv)
 {
     /* clang-format off */
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_task_time_is_what_the_child_says_it_has_run, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_task_result_comes_back, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_task_knows_about_itself, fake_setup, fake_teardown),
         cmocka_unit_test_setup_teardown(test_task_unknown_function_named, fake_setup, fake_teardown),
