@@ -35,6 +35,8 @@ struct core;
 #define CORE_HAND_AHEAD_US 1000u
 /* A child is woken for at least so much, if there is that much. */
 #define CORE_HAND_LEAST_US 25u
+/* But for no more tasks than that, however quick they seem. */
+#define CORE_HAND_LEAST_MAX (GANGER_HAND_MAX / 4)
 /* An attempt whose end cannot be learned within this time ends as GANGER_ELOST. */
 #define CORE_END_WAIT_US 5000000u
 /* The oldest blocked task reserves its semaphores after so many overtakings or so long. */

@@ -12,8 +12,8 @@ static uint32_t share_of(const struct pool *p)
 
     if (p->run_avg_ns != 0)
         least = CORE_HAND_LEAST_US * UINT64_C(1000) / p->run_avg_ns;
-    if (least > GANGER_HAND_MAX / 4)
-        least = GANGER_HAND_MAX / 4;
+    if (least > CORE_HAND_LEAST_MAX)
+        least = CORE_HAND_LEAST_MAX;
     if (share < least)
         share = least;
     return share < 1 ? 1 : share < depth ? (uint32_t)share : depth;

@@ -81,8 +81,7 @@ static void room_leave(struct chunk **room, struct chunk *k)
         k->next->prev = k->prev;
 }
 
-/* Memory of a chunk, in a large page unless it is the first of its class: that may never be filled.
- */
+/* The first chunk of a class may never be filled: it is in small pages. */
 static struct chunk *chunk_map(bool first)
 {
     struct chunk *k = first ? pages_new_aligned(CHUNK_BYTES) : pages_more(CHUNK_BYTES);

@@ -320,8 +320,7 @@ static int journal_configure(
 /* Have spare segments ready before the first batch comes. */
 static int make_spares(struct writer *w, const char *dir, const struct fault *fault)
 {
-    while (w->spares.list.count < WRITER_SPARES + 1 &&
-           w->used.bytes + w->spares.list.bytes + w->segment_bytes <= w->max_bytes) {
+    while (w->spares.list.count < WRITER_SPARES + 1 && writer_has_room(w)) {
         int rc = spares_make(&w->spares);
 
         /* With one to begin with, the daemon can start; the sync thread will go on trying. */

@@ -61,8 +61,7 @@ int spares_fill(struct spares *s);
 /* One of them, the caller's from now on, or NULL. */
 struct segment *spares_take(struct spares *s);
 
-/* SEGMENT, which is of the right size, is a spare from now on; RAW: it may never have been written.
- */
+/* SEGMENT, of the right size, is a spare from now on; RAW: it may never have been written. */
 void spares_give(struct spares *s, struct segment *segment, bool raw);
 
 /* Remove the file of SEGMENT, which is in no list, and free it. */

@@ -394,6 +394,26 @@ static RIG_UNUSED void disk_fail_writes(struct rig_disk *d, unsigned skip, unsig
     (void)pthread_mutex_unlock(&d->mutex);
 }
 
+/* The disk stands still meanwhile; returns the syncs so far. */
+static RIG_UNUSED unsigned disk_hold(struct rig_disk *d)
+{
+    (void)pthread_mutex_lock(&d->mutex);
+    return d->syncs;
+}
+
+static RIG_UNUSED void disk_go_on(struct rig_disk *d)
+{
+    (void)pthread_mutex_unlock(&d->mutex);
+}
+
+static RIG_UNUSED unsigned syncs_of(struct rig_disk *d)
+{
+    unsigned syncs = disk_hold(d);
+
+    disk_go_on(d);
+    return syncs;
+}
+
 static RIG_UNUSED void disk_set_full(struct rig_disk *d, bool full)
 {
     (void)pthread_mutex_lock(&d->mutex);

@@ -77,26 +77,6 @@ static void end(struct rig *rig, uint64_t want)
     rig_done(rig);
 }
 
-/* The disk stands still meanwhile; returns the syncs so far. */
-static unsigned disk_hold(struct rig_disk *d)
-{
-    (void)pthread_mutex_lock(&d->mutex);
-    return d->syncs;
-}
-
-static void disk_go_on(struct rig_disk *d)
-{
-    (void)pthread_mutex_unlock(&d->mutex);
-}
-
-static unsigned syncs_of(struct rig_disk *d)
-{
-    unsigned syncs = disk_hold(d);
-
-    disk_go_on(d);
-    return syncs;
-}
-
 static bool nothing_is_sent(const struct rig *rig)
 {
     return ((const struct journal *)rig->store)->sent == 0;

@@ -48,26 +48,6 @@ static void begin(struct rig *rig)
     assert_int_equal(rig->synced, 1);
 }
 
-/* The disk stands still meanwhile; returns the syncs so far. */
-static unsigned disk_hold(struct rig_disk *d)
-{
-    (void)pthread_mutex_lock(&d->mutex);
-    return d->syncs;
-}
-
-static void disk_go_on(struct rig_disk *d)
-{
-    (void)pthread_mutex_unlock(&d->mutex);
-}
-
-static unsigned syncs_of(struct rig_disk *d)
-{
-    unsigned syncs = disk_hold(d);
-
-    disk_go_on(d);
-    return syncs;
-}
-
 static void test_journal_standby_is_written_while_the_loop_is_busy(void **state)
 {
     struct rig rig;
