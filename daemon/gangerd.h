@@ -13,6 +13,7 @@
 #include "options.h"
 #include "pool/pool.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -22,6 +23,15 @@ enum phase {
     PHASE_DRAINING, /* no new tasks; running ones may end */
     PHASE_LEAVING,  /* the agents are told to go */
     PHASE_OVER
+};
+
+/* Who runs the loop; see helm.c. */
+struct helm {
+    pthread_mutex_t mutex;
+    pthread_cond_t back;
+    bool away;   /* the main thread syncs the journal */
+    bool lent;   /* the sync thread runs the loop */
+    bool wanted; /* the main thread wants it back */
 };
 
 struct gangerd {
@@ -35,6 +45,7 @@ struct gangerd {
     uv_timer_t timer; /* the engine's next deadline */
     uint64_t armed_us;
     uv_async_t store_news;
+    struct helm helm;
     uv_timer_t slow;     /* log and status */
     uv_timer_t watchdog; /* only under a manager that wants to hear */
     uv_timer_t grace;    /* while agents of an older daemon may live */
@@ -63,6 +74,15 @@ void turn_start(struct gangerd *d);
 void turn_notify(void *ctx);
 uint64_t clock_now_us(void);
 uint64_t clock_wall_ms(void);
+
+/* ---- helm.c ---- */
+void helm_init(struct gangerd *d);
+/* Run the loop until the daemon has stopped. Main thread. */
+void helm_run(struct gangerd *d);
+/* Run the loop for the main thread, until that is back from the disk. CTX is the gangerd. */
+void helm_stand_in(void *ctx);
+/* The store has news: that may be the main thread, which is back. */
+void helm_look(struct gangerd *d);
 
 /* ---- clock_watch.c ---- */
 /* Wake the loop whenever the wall clock is set. */

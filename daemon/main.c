@@ -79,7 +79,7 @@ static int serve(struct gangerd *d)
         d->conf->journal.memory ? "memory" : d->conf->journal.dir, engine_epoch(d->engine),
         d->conf->pool_count);
     status_ready(d);
-    (void)uv_run(&d->loop, UV_RUN_DEFAULT);
+    helm_run(d);
     if (d->options.pid_file != NULL)
         (void)unlink(d->options.pid_file);
     return EXIT_CLEAN;

@@ -120,6 +120,7 @@ static int open_engine(struct gangerd *d, char *err, size_t err_bytes)
         .grace_ms = c->limits.grace_ms,
         .orphan_retention_ms = ORPHAN_RETENTION_MS,
         .notify = turn_notify,
+        .stand_in = helm_stand_in,
         .notify_ctx = d,
         .event = on_event,
         .event_ctx = d };
@@ -251,6 +252,7 @@ static void handles_init(struct gangerd *d)
     uv_signal_t *signals[] = { &d->sighup, &d->sigterm, &d->sigint };
 
     turn_init(d);
+    helm_init(d);
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
         (void)uv_timer_init(&d->loop, timers[i]);
         timers[i]->data = d;

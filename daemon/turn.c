@@ -81,6 +81,8 @@ static void on_prepare(uv_prepare_t *prepare)
     }
     stop_step(d);
     arm(d, again ? clock_now_us() : deadline_us);
+    if (engine_sync_left(d->engine))
+        uv_stop(&d->loop); /* helm.c goes on with it */
     d->timed = false;
 }
 
@@ -90,6 +92,7 @@ static void on_store_news(uv_async_t *async)
 
     turn_begin(d);
     engine_store_ready(d->engine);
+    helm_look(d);
 }
 
 void turn_notify(void *ctx)

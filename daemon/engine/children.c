@@ -98,6 +98,7 @@ void engine_child_result(struct engine *e, uint32_t child, uint32_t gen, const s
 {
     struct event *ev = &e->result_event;
 
+    e->heard++;
     ev->child = child;
     ev->gen = gen;
     ev->seq = r->seq;

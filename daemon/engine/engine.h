@@ -98,7 +98,12 @@ struct engine_config {
     struct engine_pool_ops pool;
     const struct store_config *journal; /* NULL: memory store */
     void (*notify)(void *ctx);          /* sync thread: arrange engine_store_ready() on the loop */
-    void *notify_ctx;
+    /*
+     * Sync thread: engine_sync() takes long; be the loop until it has returned. NULL: nothing is
+     * left to engine_sync().
+     */
+    void (*stand_in)(void *ctx);
+    void *notify_ctx; /* of both */
     /* Something that an operator wants to read; LEVEL as syslog. Main decides what is logged. */
     void (*event)(void *ctx, int level, const char *name, const char *text);
     void *event_ctx;
@@ -124,7 +129,16 @@ void engine_time(struct engine *e, uint64_t now_us, uint64_t wall_ms);
  * UINT64_MAX. */
 uint64_t engine_turn(struct engine *e);
 
-/* The store has news (after notify). */
+/* Has the last turn left a batch to engine_sync()? */
+bool engine_sync_left(const struct engine *e);
+
+/*
+ * Make it durable: HERE, in the calling thread (nothing else of E may be used by it meanwhile, but
+ * by the one that stands in); or have the sync thread do it. Then engine_store_ready().
+ */
+void engine_sync(struct engine *e, bool here);
+
+/* The store has news (after notify, or engine_sync()). */
 void engine_store_ready(struct engine *e);
 
 /* Old agents and children are proved gone: end the grace now. */

@@ -24,6 +24,13 @@ void facts_notify(void *ctx)
         e->cfg.notify(e->cfg.notify_ctx);
 }
 
+void facts_stand_in(void *ctx)
+{
+    const struct engine *e = ctx;
+
+    e->cfg.stand_in(e->cfg.notify_ctx);
+}
+
 /* The fact that is waited for after N others. */
 static struct pending *pending_at(const struct engine *e, uint32_t n)
 {
@@ -72,6 +79,7 @@ uint64_t record_append(struct engine *e, enum record_kind kind, uint64_t key,
         bytes += body->len;
     }
     GANGER_ASSERT(bytes <= room);
+    e->recorded++;
     birth = store_append(e->store, (uint8_t)kind, key, iov, 2);
     if (room > bytes)
         store_unreserve(e->store, room - bytes, 0);

@@ -37,6 +37,9 @@ enum record_kind {
     RECORD_SEAL
 };
 
+/* Turns with hardly anything but records, before the loop may wait for the disk itself. */
+#define ALONE_TURNS 16u
+
 /* Journal room that a durable task holds for what must never be refused later. */
 #define ROOM_END     512u
 #define ROOM_ATTEMPT 256u
@@ -145,9 +148,12 @@ struct engine {
     uint32_t specs; /* numbers given to specs */
     uint64_t epoch_birth;
     uint32_t epoch_bytes;
-    struct admission *admission;             /* of the event of this step, or NULL */
-    struct body *result;                     /* outcome that came with the event of this step */
-    struct body *result_spare;               /* memory for the next one; NULL: none is kept */
+    uint32_t heard, recorded;    /* in this turn: submits, requests, results; and records */
+    uint32_t alone;              /* turns at a row with hardly anything but records */
+    bool sync_left;              /* a batch is left to engine_sync() */
+    struct admission *admission; /* of the event of this step, or NULL */
+    struct body *result;         /* outcome that came with the event of this step */
+    struct body *result_spare;   /* memory for the next one; NULL: none is kept */
     struct event submit_event, result_event; /* those that are many, filled in but for their task */
     const struct msg_progress *progress;
     uint32_t result_child, result_gen;
@@ -207,6 +213,7 @@ uint64_t record_append(struct engine *e, enum record_kind kind, uint64_t key,
 void pending_add(
     struct engine *e, uint64_t birth, uint32_t slot, uint64_t id, uint64_t req, enum fact fact);
 void facts_notify(void *ctx);                      /* sync thread */
+void facts_stand_in(void *ctx);                    /* sync thread */
 void durable_end(struct engine *e, uint32_t slot); /* its records are dead */
 
 /* semaphores.c */

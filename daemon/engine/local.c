@@ -126,7 +126,8 @@ static int store_open(struct engine *e, char *err, size_t err_bytes)
         .live = facts_live,
         .synced = facts_synced,
         .failed = facts_failed,
-        .notify = facts_notify };
+        .notify = facts_notify,
+        .stand_in = e->cfg.stand_in == NULL ? NULL : facts_stand_in };
     if (e->cfg.journal == NULL)
         return store_memory_open(&c, &e->store);
     return journal_open(&c, &e->store, err, err_bytes);
@@ -257,6 +258,25 @@ void engine_time(struct engine *e, uint64_t now_us, uint64_t wall_ms)
     (void)step(e, &(struct event){ .type = EVENT_CLOCK_JUMP, .jump_us = jump });
 }
 
+/*
+ * Start the sync of what this turn has appended. If for some turns nearly all that was heard has
+ * led to records (who submits the next task may end the wait for the one before with it), nobody is
+ * served worse when the loop itself waits until they are durable.
+ */
+static void turn_flush(struct engine *e)
+{
+    if (e->heard > 2 * e->recorded)
+        e->alone = 0;
+    else if (e->recorded > 0 && e->alone < ALONE_TURNS)
+        e->alone++;
+    e->heard = 0;
+    e->recorded = 0;
+    if (e->alone == ALONE_TURNS)
+        e->sync_left = store_flush_alone(e->store);
+    else
+        store_flush(e->store);
+}
+
 uint64_t engine_turn(struct engine *e)
 {
     (void)step(e, &(struct event){ .type = EVENT_TURN });
@@ -264,8 +284,19 @@ uint64_t engine_turn(struct engine *e)
         facts_retry(e);
     if (e->kept.bytes > e->cfg.results_max)
         kept_bound(e);
-    store_flush(e->store);
+    turn_flush(e);
     return core_deadline(e->core);
+}
+
+bool engine_sync_left(const struct engine *e)
+{
+    return e->sync_left;
+}
+
+void engine_sync(struct engine *e, bool here)
+{
+    e->sync_left = false;
+    store_sync(e->store, here);
 }
 
 void engine_store_ready(struct engine *e)

@@ -286,6 +286,7 @@ void engine_request(struct engine *e, session_id session, const struct msg_reque
     struct out value = { 0 };
     int rc = GANGER_EINVAL;
 
+    e->heard++;
     if (m->verb < VERB_COUNT && verbs[m->verb] != NULL)
         rc = verbs[m->verb](&r, &value);
     else

@@ -273,6 +273,7 @@ void engine_submit(struct engine *e, session_id session, const struct msg_submit
     bool journal = false;
     int rc;
 
+    e->heard++;
     if (!spec_stands(e, session, m) && !spec_new(e, session, m))
         return;
     e->last.spec.call_bytes = (uint32_t)m->call.len;

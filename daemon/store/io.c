@@ -86,6 +86,8 @@ const struct journal_io io_real = {
     .backoff_min_ms = 100,
     .backoff_max_ms = 2000,
     .idle_ms = 200,
+    .stand_in_ms = 2,
+    .slow_us = 1000,
     .trim_ms = 60000,
     .chunk_bytes = (size_t)256 * 1024,
 };

@@ -28,6 +28,9 @@ struct journal_io {
     /* First and longest wait between two tries on a failing disk. */
     unsigned backoff_min_ms, backoff_max_ms;
     unsigned idle_ms; /* without a batch: then there is time for what can wait */
+    /* How long the loop's thread waits for its own sync before the other one stands in for it. */
+    unsigned stand_in_ms;
+    unsigned slow_us; /* for a disk that takes longer on average the loop does not wait itself */
     unsigned trim_ms; /* between two looks at whether there are more spares than needed */
     /* How much reclaim reads at a time, as long as batches are not larger. */
     size_t chunk_bytes;

@@ -103,8 +103,11 @@ static struct batch *journal_gather(struct journal *j)
     return journal_batch(j);
 }
 
-/* Hand the gathered batch to the sync thread, if that takes one. */
-static void journal_send(struct journal *j)
+/*
+ * Hand the gathered batch to the sync thread, if that takes one. If the loop is ALONE with it, it
+ * may stay with the loop.
+ */
+static void journal_send(struct journal *j, bool alone)
 {
     struct writer_facts facts = { .synced = j->synced, .oldest = j->oldest };
     struct batch *b = journal_batch(j);
@@ -113,7 +116,7 @@ static void journal_send(struct journal *j)
         return;
     j->sent++;
     j->open_seq++;
-    syncer_write(j->syncer, b, &facts);
+    j->left |= syncer_write(j->syncer, b, &facts, alone);
 }
 
 static uint64_t journal_append(
@@ -136,7 +139,7 @@ static uint64_t journal_append(
     j->stats.appended_bytes += bytes;
     j->next_birth++;
     if (j->sent == 0 && head.birth - b->first_birth + 1 >= j->early)
-        journal_send(j);
+        journal_send(j, false);
     return head.birth;
 }
 
@@ -164,8 +167,27 @@ static void journal_flush(struct store *s)
 {
     struct journal *j = (struct journal *)s;
 
-    journal_send(j);
+    journal_send(j, false);
     reclaim_start(j);
+}
+
+static bool journal_flush_alone(struct store *s)
+{
+    struct journal *j = (struct journal *)s;
+
+    journal_send(j, !j->left);
+    reclaim_start(j);
+    return j->left;
+}
+
+static void journal_sync(struct store *s, bool here)
+{
+    struct journal *j = (struct journal *)s;
+
+    if (!j->left)
+        return;
+    j->left = false;
+    syncer_sync(j->syncer, here);
 }
 
 /* The first batch that is with the sync thread is durable. */
@@ -184,8 +206,8 @@ static void journal_done(struct journal *j)
         return;
     /* Who waited will be back. While the first half of them is synced the other half is taken. */
     j->early = (j->next_birth - 1 - j->synced) / 2;
-    if (j->early < SYNCER_MANY)
-        j->early = SYNCER_MANY;
+    if (j->early < COMPANY_MANY)
+        j->early = COMPANY_MANY;
     j->synced = last;
     if (j->reported < last)
         j->reported = last;
@@ -243,6 +265,7 @@ static int journal_drain(struct store *s)
 {
     struct journal *j = (struct journal *)s;
 
+    journal_sync(s, false);
     journal_poll(s);
     while (j->synced != j->next_birth - 1) {
         if (j->view.failing)
@@ -288,6 +311,8 @@ static const struct store_ops journal_ops = {
     .append = journal_append,
     .dead = journal_dead,
     .flush = journal_flush,
+    .flush_alone = journal_flush_alone,
+    .sync = journal_sync,
     .poll = journal_poll,
     .synced = journal_synced,
     .drain = journal_drain,
@@ -355,10 +380,10 @@ static int journal_start(struct journal *j, const char *dir, const struct fault 
     j->next_birth = last_birth + 1;
     j->synced = last_birth;
     j->reported = last_birth;
-    j->early = SYNCER_MANY;
+    j->early = COMPANY_MANY;
     j->oldest = w.used.first == NULL ? 0 : w.used.first->generation;
     j->open_seq = 1;
-    rc = syncer_start(&w, j->owner.notify, j->owner.ctx, &j->syncer);
+    rc = syncer_start(&w, &j->owner, &j->syncer);
     if (rc < 0) {
         (void)fault_set(fault, rc, "%s: cannot start the sync thread", dir);
         goto free_writer;

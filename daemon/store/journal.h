@@ -30,6 +30,7 @@ struct journal {
     uint64_t done_seq;                     /* number of the last durable batch */
     uint64_t unwritten;                    /* log bytes that all batches may take */
     size_t last_batch_bytes;
+    bool left;      /* a batch is left to journal_sync() */
     uint64_t early; /* so many records are sent off before the turn ends, if the thread is idle */
 
     uint64_t next_birth, synced, reported; /* reported: last birth the owner heard failed() of */

@@ -199,6 +199,18 @@ static void memory_flush(struct store *s)
         m->owner.notify(m->owner.ctx);
 }
 
+static bool memory_flush_alone(struct store *s)
+{
+    memory_flush(s);
+    return false;
+}
+
+static void memory_sync(struct store *s, bool here)
+{
+    (void)s;
+    (void)here;
+}
+
 static void memory_fail(struct memory *m, int code)
 {
     if (m->failing)
@@ -273,6 +285,8 @@ static const struct store_ops memory_ops = {
     .append = memory_append,
     .dead = memory_dead,
     .flush = memory_flush,
+    .flush_alone = memory_flush_alone,
+    .sync = memory_sync,
     .poll = memory_poll,
     .synced = memory_synced,
     .drain = memory_drain,

@@ -33,6 +33,16 @@ void store_flush(struct store *s)
     s->ops->flush(s);
 }
 
+bool store_flush_alone(struct store *s)
+{
+    return s->ops->flush_alone(s);
+}
+
+void store_sync(struct store *s, bool here)
+{
+    s->ops->sync(s, here);
+}
+
 void store_poll(struct store *s)
 {
     s->ops->poll(s);

@@ -32,7 +32,8 @@
  * nothing had happened. While it cannot, store_reserve() returns GANGER_ESTORE.
  *
  * Threads: every function is for the loop thread, except that notify() is called on the sync
- * thread and must only wake the loop.
+ * thread and must only wake the loop. During store_sync() the sync thread may be the loop thread,
+ * in stand_in().
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -68,6 +69,12 @@ struct store_owner {
         void *ctx, uint64_t first_birth, uint64_t last_birth, int code, const char *text);
     /* The sync thread has news: arrange a call of store_poll(). SYNC THREAD. */
     void (*notify)(void *ctx);
+    /*
+     * The call of store_sync() under way takes long: do what the loop would do, until that call
+     * has returned and the loop's thread can go on. SYNC THREAD. NULL: store_flush_alone() leaves
+     * nothing to the caller.
+     */
+    void (*stand_in)(void *ctx);
 };
 
 struct store_config {
@@ -126,6 +133,19 @@ void store_dead(struct store *s, size_t data_bytes);
 
 /* End of a loop turn: start the sync of what was appended, if none is under way. */
 void store_flush(struct store *s);
+
+/*
+ * As store_flush(), for a loop that has nothing else to do before that is durable. True: a batch is
+ * left to the caller, who has to call store_sync() soon, and saves the way to another thread and
+ * back. It is never left if the disk is slow, or if the batch is a large one.
+ */
+bool store_flush_alone(struct store *s);
+
+/*
+ * Sync what was left: HERE, which takes as long as the disk does (call store_poll() then); or not,
+ * because something else has come up: then the sync thread does it. Nothing left: does nothing.
+ */
+void store_sync(struct store *s, bool here);
 
 /* Call back for what the sync thread has done; also takes reclaim a bounded step further. */
 void store_poll(struct store *s);

@@ -18,6 +18,8 @@ struct store_ops {
         struct store *s, uint8_t kind, uint64_t key, const struct iovec *iov, int iovcnt);
     void (*dead)(struct store *s, size_t data_bytes);
     void (*flush)(struct store *s);
+    bool (*flush_alone)(struct store *s);
+    void (*sync)(struct store *s, bool here);
     void (*poll)(struct store *s);
     uint64_t (*synced)(const struct store *s);
     int (*drain)(struct store *s);

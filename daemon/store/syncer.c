@@ -9,17 +9,19 @@
 #include "proto/assert.h"
 #include "proto/err.h"
 
+/* The batch that is under way may be left to the loop's thread. Until that is over the writer is
+ * the loop's. */
+enum here {
+    HERE_NOT,
+    HERE_LEFT, /* the loop will take it up, or leave it to the thread after all */
+    HERE_WRITING
+};
+
 /* A batch and what it states. */
 struct lent {
     struct batch *batch; /* NULL: none */
     struct writer_facts facts;
 };
-
-/* No batch waits longer than this to have company. */
-#define HOLD_MAX_NS UINT64_C(1000000)
-
-/* So many waits are left out at most when company fails to come. */
-#define LONELY_MAX 31u
 
 struct syncer {
     pthread_t thread;
@@ -27,16 +29,20 @@ struct syncer {
     pthread_cond_t work; /* for the thread */
     pthread_cond_t news; /* for a loop that drains */
     void (*notify)(void *ctx);
-    void *notify_ctx;
+    void (*stand_in)(void *ctx); /* NULL: the loop never syncs */
+    void *notify_ctx;            /* of both */
 
     /* Under the mutex. */
     struct lent now, standby; /* lent by the loop */
     uint64_t synced;          /* birth up to which all is durable, as the batches tell */
-    uint64_t company;         /* new records that a batch waits to have ... */
-    uint64_t hold_ns;         /* ... until then; 0: it waits for none */
-    uint64_t sync_ns;         /* how long a batch takes, smoothed */
-    unsigned lonely;          /* waits to be left out now, and ... */
-    unsigned lonely_next;     /* ... when company fails to come the next time */
+    struct company company;   /* that the batch which stands by waits for */
+    enum here here;           /* is the batch the loop's to write? */
+    uint64_t here_ns;         /* since when */
+    uint64_t here_count;      /* how often it was, as far as ... */
+    uint64_t here_seen;       /* ... the thread has seen */
+    bool stands_in;           /* the thread runs the loop meanwhile, or has done so */
+    bool busy;                /* the thread is at work with the writer */
+    uint64_t sleep_until;     /* when it looks again by itself; UINT64_MAX: never, 0: it does */
     struct chunk *chunk;      /* lent by the loop */
     bool quit;
     bool has_news;
@@ -115,27 +121,12 @@ static uint64_t records_of(const struct batch *b)
     return b == NULL || b->first_birth == 0 ? 0 : b->last_birth - b->first_birth + 1;
 }
 
-/*
- * A batch that waited is taken up. Where tasks come by themselves, and not as answers are given,
- * the wait is for nothing: then it is left out twice as often each time.
- */
-static void syncer_hold_learn(struct syncer *s, bool company_came)
-{
-    if (company_came)
-        s->lonely_next = 0;
-    else if (s->lonely_next < LONELY_MAX)
-        s->lonely_next = 2 * s->lonely_next + 1;
-    s->lonely = s->lonely_next;
-}
-
 /* Write the batch that stands by from now on. Under the mutex. */
 static void syncer_promote(struct syncer *s)
 {
-    if (s->hold_ns != 0)
-        syncer_hold_learn(s, records_of(s->standby.batch) >= s->company);
+    company_taken(&s->company, records_of(s->standby.batch));
     s->now = s->standby;
     s->standby.batch = NULL;
-    s->hold_ns = 0;
     /* When it was lent, the one before it may not have been durable. */
     if (s->now.facts.synced < s->synced)
         s->now.facts.synced = s->synced;
@@ -144,33 +135,11 @@ static void syncer_promote(struct syncer *s)
     s->retry_wait_ms = 0;
 }
 
-/*
- * The batch is durable, and whoever waited for it may come back at once with more. To begin with
- * what has gathered beside it would part them for good: two halves that wait for each other, each
- * synced by itself. So the next batch waits until as many are there as these were together, half
- * the time of a sync at most. With many it is the other way round: to take and to answer them takes
- * as long as a sync, and two halves do that in turns; then a third of them is enough. Under the
- * mutex.
- */
-static void syncer_hold(struct syncer *s, uint64_t now)
-{
-    uint64_t hold = s->sync_ns / 2;
-
-    s->company = records_of(s->now.batch) + records_of(s->standby.batch);
-    if (s->company >= 2 * SYNCER_MANY)
-        s->company /= 3;
-    s->hold_ns = 0;
-    if (s->lonely > 0)
-        s->lonely--;
-    else if (s->company > 1) /* one that comes alone has all its company */
-        s->hold_ns = now + (hold < HOLD_MAX_NS ? hold : HOLD_MAX_NS);
-}
-
 /* Is the batch that stands by to be written now? Under the mutex. */
 static bool syncer_is_due(const struct syncer *s, uint64_t now)
 {
     return s->now.batch == NULL && s->standby.batch != NULL &&
-           (records_of(s->standby.batch) >= s->company || s->hold_ns <= now);
+           company_enough(&s->company, records_of(s->standby.batch), now);
 }
 
 /* Under the mutex. */
@@ -182,8 +151,7 @@ static void syncer_batch_done(struct syncer *s, uint64_t began)
         s->synced = s->now.facts.synced;
     if (s->synced < last)
         s->synced = last;
-    s->sync_ns = s->sync_ns == 0 ? took : (3 * s->sync_ns + took) / 4;
-    syncer_hold(s, now);
+    company_synced(&s->company, records_of(s->now.batch) + records_of(s->standby.batch), took, now);
     s->now.batch = NULL;
     if (syncer_is_due(s, now))
         syncer_promote(s);
@@ -222,7 +190,6 @@ static void syncer_do_batch(struct syncer *s)
         syncer_batch_failed(s, rc);
     syncer_put_off(s, now_ns());
     syncer_look(s);
-    syncer_tell(s);
 }
 
 /* Take the making of a spare one step further. Called and left with the mutex held. */
@@ -320,8 +287,8 @@ static bool syncer_has_work(const struct syncer *s, uint64_t now, uint64_t *unti
         if (s->retry_ns <= now)
             return true;
         *until = s->retry_ns;
-    } else if (s->hold_ns != 0) {
-        *until = s->hold_ns;
+    } else if (s->company.until_ns != 0) {
+        *until = s->company.until_ns;
     }
     if (writer_wants_spare(&s->writer)) {
         if (s->prepare_ns <= now)
@@ -341,8 +308,8 @@ static void syncer_hold_end(struct syncer *s, uint64_t now)
 {
     if (syncer_is_due(s, now))
         syncer_promote(s);
-    else if (s->hold_ns <= now)
-        s->hold_ns = 0;
+    else if (s->company.until_ns <= now)
+        s->company.until_ns = 0;
 }
 
 static void syncer_sleep(struct syncer *s, uint64_t until)
@@ -350,10 +317,67 @@ static void syncer_sleep(struct syncer *s, uint64_t until)
     struct timespec t = { .tv_sec = (time_t)(until / UINT64_C(1000000000)),
         .tv_nsec = (long)(until % UINT64_C(1000000000)) };
 
+    s->sleep_until = until;
     if (until == UINT64_MAX)
         (void)pthread_cond_wait(&s->work, &s->mutex);
     else
         (void)pthread_cond_timedwait(&s->work, &s->mutex, &t);
+    s->sleep_until = 0;
+}
+
+static uint64_t stand_in_ns(const struct syncer *s)
+{
+    return s->writer.io->stand_in_ms * UINT64_C(1000000);
+}
+
+/*
+ * The loop's thread has a batch to write. It is back soon; if not, this one runs the loop until it
+ * is. Called and left with the mutex held.
+ */
+static void syncer_watch(struct syncer *s, uint64_t now)
+{
+    uint64_t late = s->here_ns + stand_in_ns(s);
+
+    if (s->stands_in) {
+        syncer_sleep(s, UINT64_MAX);
+    } else if (now < late) {
+        syncer_sleep(s, late);
+    } else if (s->here == HERE_LEFT) {
+        syncer_sleep(s, now + stand_in_ns(s));
+    } else {
+        s->stands_in = true;
+        s->busy = true;
+        (void)pthread_mutex_unlock(&s->mutex);
+        s->stand_in(s->notify_ctx);
+        (void)pthread_mutex_lock(&s->mutex);
+        s->busy = false;
+    }
+}
+
+/* Nothing to do before UNTIL; but as long as the loop syncs, look after it now and then. */
+static void syncer_rest(struct syncer *s, uint64_t now, uint64_t until)
+{
+    if (s->here_seen != s->here_count && now + stand_in_ns(s) < until)
+        until = now + stand_in_ns(s);
+    s->here_seen = s->here_count;
+    syncer_sleep(s, until);
+}
+
+/* Do what is due. Called and left with the mutex held. */
+static void syncer_work(struct syncer *s, uint64_t now)
+{
+    if (s->now.batch != NULL && s->retry_ns <= now) {
+        syncer_do_batch(s);
+        syncer_tell(s);
+    }
+    if (!s->quit && s->prepare_ns <= now && writer_wants_spare(&s->writer))
+        syncer_do_prepare(s);
+    if (!s->quit && s->chunk != NULL)
+        syncer_do_read(s);
+    if (!s->quit && s->trim_ns != 0 && s->trim_ns <= now)
+        syncer_do_trim(s, now);
+    if (!s->quit && syncer_leisure(s) <= now)
+        syncer_do_fill(s, now);
 }
 
 static void *syncer_run(void *arg)
@@ -366,21 +390,18 @@ static void *syncer_run(void *arg)
     while (!s->quit) {
         uint64_t until, now = now_ns();
 
-        syncer_hold_end(s, now);
-        if (!syncer_has_work(s, now, &until)) {
-            syncer_sleep(s, until);
+        if (s->here != HERE_NOT) {
+            syncer_watch(s, now);
             continue;
         }
-        if (s->now.batch != NULL && s->retry_ns <= now)
-            syncer_do_batch(s);
-        if (!s->quit && s->prepare_ns <= now && writer_wants_spare(&s->writer))
-            syncer_do_prepare(s);
-        if (!s->quit && s->chunk != NULL)
-            syncer_do_read(s);
-        if (!s->quit && s->trim_ns != 0 && s->trim_ns <= now)
-            syncer_do_trim(s, now);
-        if (!s->quit && syncer_leisure(s) <= now)
-            syncer_do_fill(s, now);
+        syncer_hold_end(s, now);
+        if (!syncer_has_work(s, now, &until)) {
+            syncer_rest(s, now, until);
+            continue;
+        }
+        s->busy = true;
+        syncer_work(s, now);
+        s->busy = false;
     }
     (void)pthread_mutex_unlock(&s->mutex);
     return NULL;
@@ -409,7 +430,7 @@ static void syncer_free(struct syncer *s)
 }
 
 int syncer_start(
-    const struct writer *writer, void (*notify)(void *ctx), void *ctx, struct syncer **ret_syncer)
+    const struct writer *writer, const struct store_owner *owner, struct syncer **ret_syncer)
 {
     struct syncer *s = calloc(1, sizeof *s);
     int rc;
@@ -421,8 +442,9 @@ int syncer_start(
         free(s);
         return rc;
     }
-    s->notify = notify;
-    s->notify_ctx = ctx;
+    s->notify = owner->notify;
+    s->stand_in = owner->stand_in;
+    s->notify_ctx = owner->ctx;
     s->writer = *writer;
     s->prepare_wait_ms = writer->io->backoff_min_ms;
     syncer_put_off(s, now_ns());
@@ -448,23 +470,79 @@ void syncer_stop(struct syncer *s)
     syncer_free(s);
 }
 
-void syncer_write(struct syncer *s, struct batch *b, const struct writer_facts *facts)
+/*
+ * May the loop write the batch that is due? Not if the thread is at work, and only as long as the
+ * disk is fast; and many records are worth a thread of their own, since they take the loop about as
+ * long as the disk. Under the mutex.
+ */
+static bool syncer_may_leave(const struct syncer *s, bool alone)
 {
-    bool due, second = false;
+    return alone && s->stand_in != NULL && !s->busy && records_of(s->now.batch) < COMPANY_MANY &&
+           s->company.sync_ns / 1000 <= s->writer.io->slow_us;
+}
+
+/* Leave the batch that is due to the loop. Under the mutex. */
+static void syncer_leave(struct syncer *s)
+{
+    s->here = HERE_LEFT;
+    s->here_ns = now_ns();
+    s->here_count++;
+}
+
+bool syncer_write(struct syncer *s, struct batch *b, const struct writer_facts *facts, bool alone)
+{
+    bool due, wake = false;
 
     (void)pthread_mutex_lock(&s->mutex);
     if (s->standby.batch != NULL) { /* two are company enough */
         GANGER_ASSERT(s->now.batch == NULL);
         syncer_promote(s);
-        second = true;
+        wake = true;
     }
     s->standby = (struct lent){ .batch = b, .facts = *facts };
     /* If it is to wait for company, the thread looks again by itself when that is over. */
-    due = syncer_is_due(s, 0);
+    due = syncer_is_due(s, alone ? now_ns() : 0);
     if (due)
         syncer_promote(s);
+    if (due && syncer_may_leave(s, alone))
+        syncer_leave(s);
+    else
+        wake |= due || (s->now.batch == NULL && s->company.until_ns < s->sleep_until);
+    alone = s->here == HERE_LEFT;
     (void)pthread_mutex_unlock(&s->mutex);
-    if (due || second)
+    if (wake)
+        (void)pthread_cond_signal(&s->work);
+    return alone;
+}
+
+/* The loop is done with it, or leaves it. True if the thread is to be woken. Under the mutex. */
+static bool syncer_here_over(struct syncer *s)
+{
+    uint64_t until;
+    bool wake = s->stands_in;
+
+    s->here = HERE_NOT;
+    s->stands_in = false;
+    return syncer_has_work(s, now_ns(), &until) || wake;
+}
+
+void syncer_sync(struct syncer *s, bool here)
+{
+    bool wake;
+
+    (void)pthread_mutex_lock(&s->mutex);
+    GANGER_ASSERT(s->here == HERE_LEFT);
+    if (here) {
+        s->here = HERE_WRITING;
+        s->here_ns = now_ns();
+        wake = s->sleep_until > s->here_ns + 2 * stand_in_ns(s);
+        if (wake)
+            (void)pthread_cond_signal(&s->work);
+        syncer_do_batch(s);
+    }
+    wake = syncer_here_over(s);
+    (void)pthread_mutex_unlock(&s->mutex);
+    if (wake)
         (void)pthread_cond_signal(&s->work);
 }
 

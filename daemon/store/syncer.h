@@ -17,6 +17,7 @@
 
 #include "store/batch.h"
 #include "store/chunk.h"
+#include "store/company.h"
 #include "store/store.h"
 #include "store/writer.h"
 
@@ -42,11 +43,11 @@ struct syncer_news {
 };
 
 /*
- * Start the thread on WRITER, which it owns from now on (freed by syncer_stop()). NOTIFY is
- * called on the thread when there is news. GANGER_ENOMEM.
+ * Start the thread on WRITER, which it owns from now on (freed by syncer_stop()). OWNER's notify()
+ * is called on the thread when there is news, and its stand_in(). GANGER_ENOMEM.
  */
 int syncer_start(
-    const struct writer *writer, void (*notify)(void *ctx), void *ctx, struct syncer **ret_syncer);
+    const struct writer *writer, const struct store_owner *owner, struct syncer **ret_syncer);
 
 /* End the thread, after what it is doing at this moment, and free S. Accepts NULL. */
 void syncer_stop(struct syncer *s);
@@ -54,11 +55,17 @@ void syncer_stop(struct syncer *s);
 /* Most batches that are lent at a time. */
 #define SYNCER_BATCHES 2u
 
-/* So many records are company enough: what a longer wait would save is less than it costs. */
-#define SYNCER_MANY 128u
+/*
+ * Lend B to the thread until the news says done. If ALONE it may be left to the caller, who saves
+ * the way to the thread and back: true, and syncer_sync() has to follow soon.
+ */
+bool syncer_write(struct syncer *s, struct batch *b, const struct writer_facts *facts, bool alone);
 
-/* Lend B to the thread until the news says done. */
-void syncer_write(struct syncer *s, struct batch *b, const struct writer_facts *facts);
+/*
+ * Take up what syncer_write() left: HERE, in the calling thread, which has news afterwards and is
+ * not notified; or not, then the thread does it.
+ */
+void syncer_sync(struct syncer *s, bool here);
 
 /* Take back the batch that stands by. False if there is none: it is being written by now. */
 bool syncer_take_back(struct syncer *s);

@@ -246,7 +246,7 @@ static uint64_t bench_turn(uint64_t pass_us)
 }
 
 /* Turn until a note of TYPE is there (after FROM); the journal syncs in a thread of its own. */
-static struct note *bench_await(enum note_type type, unsigned from)
+__attribute__((unused)) static struct note *bench_await(enum note_type type, unsigned from)
 {
     for (unsigned round = 0; round < 20000; round++) {
         for (unsigned i = from; i < bench.count; i++) {
@@ -263,7 +263,7 @@ static struct note *bench_await(enum note_type type, unsigned from)
     return NULL;
 }
 
-static struct note *bench_last(enum note_type type)
+__attribute__((unused)) static struct note *bench_last(enum note_type type)
 {
     for (unsigned i = bench.count; i > 0; i--) {
         if (bench.notes[i - 1].type == type)

@@ -97,7 +97,7 @@ static void test_journal_with_many_in_a_turn_writes_the_first_before_its_end(voi
     assert_int_equal(syncs_of(&rig.disk), syncs + 1);
     assert_int_equal(rig.synced, before);
     store_poll(rig.store);
-    assert_int_equal(rig.synced, before + SYNCER_MANY);
+    assert_int_equal(rig.synced, before + COMPANY_MANY);
     rig_settle(&rig, last);
     assert_int_equal(syncs_of(&rig.disk), syncs + 2);
     end(&rig, last);
@@ -112,11 +112,11 @@ static void test_journal_with_few_in_a_turn_waits_for_its_end(void **state)
     (void)state;
     begin(&rig);
     syncs = syncs_of(&rig.disk);
-    last = add_many(&rig, SYNCER_MANY - 1);
+    last = add_many(&rig, COMPANY_MANY - 1);
     assert_true(nothing_is_sent(&rig));
     settle_one(&rig, last);
     assert_int_equal(syncs_of(&rig.disk), syncs + 1);
-    last = add_many(&rig, SYNCER_MANY);
+    last = add_many(&rig, COMPANY_MANY);
     assert_false(nothing_is_sent(&rig));
     await_news(&rig, 1);
     assert_int_equal(syncs_of(&rig.disk), syncs + 2);
@@ -140,14 +140,14 @@ static void test_journal_sends_the_first_half_of_as_many_as_were_answered(void *
     store_poll(rig.store);
     assert_int_equal(rig.synced, last);
     before = last;
-    (void)add_many(&rig, (MANY - SYNCER_MANY) / 2 - 1);
+    (void)add_many(&rig, (MANY - COMPANY_MANY) / 2 - 1);
     assert_true(nothing_is_sent(&rig));
     (void)add(&rig);
     assert_false(nothing_is_sent(&rig));
     last = add_many(&rig, MANY);
     await_news(&rig, 1);
     store_poll(rig.store);
-    assert_int_equal(rig.synced, before + (MANY - SYNCER_MANY) / 2);
+    assert_int_equal(rig.synced, before + (MANY - COMPANY_MANY) / 2);
     rig_settle(&rig, last);
     end(&rig, last);
 }
@@ -183,11 +183,11 @@ static void test_journal_early_batch_is_there_after_a_crash(void **state)
     rig_close(&rig);
     disk_crash(&rig.disk);
     disk_reset(&rig.disk);
-    end(&rig, before + SYNCER_MANY);
+    end(&rig, before + COMPANY_MANY);
 }
 
 /*
- * SYNCER_MANY are written while COUNT - SYNCER_MANY stand by, and one more comes when the first are
+ * COMPANY_MANY are written while COUNT - COMPANY_MANY stand by, and one more comes when the first are
  * durable. Returns how many batches these were. The disk takes its time, so that it pays to wait.
  */
 static unsigned batches_of(struct rig *rig, unsigned count)
@@ -196,8 +196,8 @@ static unsigned batches_of(struct rig *rig, unsigned count)
     unsigned syncs = disk_hold(&rig->disk);
     uint64_t last;
 
-    (void)add_many(rig, SYNCER_MANY);
-    (void)add_many(rig, count - SYNCER_MANY);
+    (void)add_many(rig, COMPANY_MANY);
+    (void)add_many(rig, count - COMPANY_MANY);
     store_flush(rig->store);
     (void)nanosleep(&slow, NULL);
     disk_go_on(&rig->disk);
@@ -209,7 +209,7 @@ static unsigned batches_of(struct rig *rig, unsigned count)
     return syncs_of(&rig->disk) - syncs;
 }
 
-/* Of twice SYNCER_MANY a third is company enough: those that stand by do not wait for one more. */
+/* Of twice COMPANY_MANY a third is company enough: those that stand by do not wait for one more. */
 static void test_journal_batch_of_many_waits_for_no_more(void **state)
 {
     (void)state;
@@ -217,7 +217,7 @@ static void test_journal_batch_of_many_waits_for_no_more(void **state)
         struct rig rig;
 
         begin(&rig);
-        assert_int_equal(batches_of(&rig, 2 * SYNCER_MANY), 3);
+        assert_int_equal(batches_of(&rig, 2 * COMPANY_MANY), 3);
         rig_done(&rig);
     }
 }
@@ -232,7 +232,7 @@ static void test_journal_batch_of_not_quite_as_many_waits(void **state)
         struct rig rig;
 
         begin(&rig);
-        shared += batches_of(&rig, 2 * SYNCER_MANY - 1) == 2;
+        shared += batches_of(&rig, 2 * COMPANY_MANY - 1) == 2;
         rig_done(&rig);
     }
     assert_true(shared > 0);

@@ -74,6 +74,12 @@ static void model_notify(void *ctx)
     rig_notify(&((struct model *)ctx)->rig);
 }
 
+/* The disk takes its time; the loop of this test has nothing to do meanwhile. */
+static void model_stand_in(void *ctx)
+{
+    (void)ctx;
+}
+
 static uint64_t model_append(struct model *m, uint8_t kind, uint64_t key, size_t bytes)
 {
     static uint8_t data[300000];
@@ -241,8 +247,12 @@ static void act(struct model *m, bool trouble)
         act_submit(m);
     else if (what < 85)
         act_end(m);
-    else if (what < 92)
+    else if (what < 89)
         store_flush(m->rig.store);
+    else if (what < 92)
+        (void)store_flush_alone(m->rig.store);
+    else if (what < 94)
+        store_sync(m->rig.store, pick(m, 4) != 0);
     else if (what < 98)
         rig_turn(&m->rig, 1);
     else if (what < 99)
@@ -258,10 +268,13 @@ static void act(struct model *m, bool trouble)
 static void choose_disk(struct model *m)
 {
     static const unsigned idle_ms[] = { 0, 1, 10, 60000 }, trim_ms[] = { 0, 1, 5, 60000 };
+    static const unsigned stand_in_ms[] = { 0, 1, 60000 }, slow_us[] = { 0, 100, UINT32_MAX };
 
     m->rig.disk.no_reserve = pick(m, 4) == 0;
     m->rig.disk.io.idle_ms = idle_ms[pick(m, 4)];
     m->rig.disk.io.trim_ms = trim_ms[pick(m, 4)];
+    m->rig.disk.io.stand_in_ms = stand_in_ms[pick(m, 3)];
+    m->rig.disk.io.slow_us = slow_us[pick(m, 3)];
 }
 
 static void live_once(struct model *m, bool trouble)
@@ -302,7 +315,8 @@ static void model_run(uint64_t seed, unsigned lives, bool trouble)
         .live = model_live,
         .synced = model_synced,
         .failed = model_failed,
-        .notify = model_notify };
+        .notify = model_notify,
+        .stand_in = model_stand_in };
     for (unsigned i = 0; i < lives; i++)
         live_once(m, trouble);
     model_open(m);
