@@ -7,7 +7,8 @@
  *      once, as in 3.
  *   3. flush: the batch goes to the sync thread, another buffer gathers.
  *   4. The sync thread cuts, seals, writes and syncs it (writer.c), then notifies. If it is busy
- *      the batch stands by, and comes back if more is appended before it is taken up.
+ *      the batch stands by, and comes back if more is appended before it is taken up. If the loop
+ *      is alone with it, the batch is left to the loop, which does the same in journal_sync().
  *   5. poll: synced() for the owner.
  *   6. reclaim takes back old segments meanwhile, a bounded step at each poll (reclaim.c).
  *

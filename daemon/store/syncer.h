@@ -6,8 +6,11 @@
  * reclaim; it writes zeros when no batch comes. A second batch may stand by: it is taken up as soon
  * as the first is durable, however busy the loop is, and until then the loop can have it back to
  * gather more in it. The loop hands work in and collects news; everything
- * between the two threads passes through the one mutex in here. Private to this folder; functions
- * are for the loop thread.
+ * between the two threads passes through the one mutex in here.
+ *
+ * A batch may also be left to the loop's thread, which then does with the writer what the thread
+ * would do; until that is over the thread leaves the writer alone, and looks whether it has to stand
+ * in for the loop. Private to this folder; functions are for the loop thread.
  */
 #ifndef STORE_SYNCER_H
 #define STORE_SYNCER_H
