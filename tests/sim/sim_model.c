@@ -48,6 +48,8 @@ static void clock_jumps(struct sim *s, int64_t by)
             t->due = t->due > (uint64_t)by ? t->due - (uint64_t)by : 0;
         else
             t->due += (uint64_t)-by;
+        /* One that was due when it was submitted may be delayed again: see submitted(). */
+        t->past |= t->due > s->now;
     }
 }
 
