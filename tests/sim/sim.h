@@ -232,8 +232,8 @@ struct sim {
         uint32_t child, gen, keep, begun;
     } taken[SIM_PROCS]; /* answers to take-backs that are due at once */
     uint32_t taken_count;
-    bool answering;
-    uint64_t handed[4096]; /* ids handed in this step, in order */
+    bool answering, in_effects; /* in_effects: they are being carried out */
+    uint64_t handed[4096];      /* ids handed in this step, in order */
     uint32_t handed_count;
     bool was_ready[SIM_TASKS], was_plain[SIM_TASKS];
 };
@@ -313,6 +313,9 @@ bool store_quiet(const struct sim *s);
 struct promise *promise_find(struct sim *s, uint64_t id);
 
 /* ---- sim_proc.c ---- */
+/* Between two steps: the sessions of dead ones are closed when there is little room for new ones.
+ */
+void procs_room(struct sim *s);
 void proc_spawn(struct sim *s, const struct effect *e);
 struct proc *proc_find(struct sim *s, uint32_t child, uint32_t gen);
 void proc_hand(struct sim *s, const struct effect *e);

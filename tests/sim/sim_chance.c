@@ -152,6 +152,7 @@ void chance_act(struct sim *s)
     struct choice c[32];
     uint32_t n = choices(s, c), sum = 0, at;
 
+    procs_room(s);
     for (uint32_t i = 0; i < n; i++)
         sum += c[i].weight;
     at = sim_below(s, sum);

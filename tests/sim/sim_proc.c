@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define PROCS_ROOM 32u /* more than are spawned between two looks */
+
 /* Nobody will say or hear a word of it any more. */
 static bool proc_over(const struct sim *s, const struct proc *p)
 {
@@ -10,20 +12,36 @@ static bool proc_over(const struct sim *s, const struct proc *p)
     return p->old || (p->exit_told && p->group_told) || proc_written_off(s, p);
 }
 
+/* May another one take its place? Not while its session is open. */
+static bool proc_free(const struct sim *s, const struct proc *p)
+{
+    return p->session == 0 && (!p->used || proc_over(s, p));
+}
+
+void procs_room(struct sim *s)
+{
+    uint32_t room = 0;
+
+    for (uint32_t i = 0; i < SIM_PROCS; i++)
+        room += proc_free(s, &s->procs[i]);
+    if (room < PROCS_ROOM)
+        nested_dead_leave(s);
+}
+
+/* In the midst of a step: nothing may be asked of the core, not even to close a session. */
 static struct proc *proc_new(struct sim *s)
 {
     struct proc *p = NULL;
 
     for (uint32_t i = 0; i < SIM_PROCS && p == NULL; i++) {
-        if (!s->procs[i].used)
+        if (!s->procs[i].used && s->procs[i].session == 0)
             p = &s->procs[i];
     }
     for (uint32_t i = 0; i < SIM_PROCS && p == NULL; i++) {
-        if (proc_over(s, &s->procs[i]))
+        if (proc_free(s, &s->procs[i]))
             p = &s->procs[i];
     }
     SIM_CHECK(s, p != NULL);
-    nested_gone(s, p);
     memset(p, 0, sizeof *p);
     return p;
 }

@@ -29,6 +29,7 @@ int sim_step(struct sim *s, struct event *ev)
     size_t count;
     int rc;
 
+    SIM_CHECK(s, !s->in_effects);
     s->steps++;
     s->coverage->steps++;
     s->coverage->events[ev->type]++;
@@ -37,10 +38,12 @@ int sim_step(struct sim *s, struct event *ev)
     model_before(s, ev);
     rc = core_step(s->core, s->now, ev);
     effects = core_effects(s->core, &count);
+    s->in_effects = true; /* they last until the next step */
     for (size_t i = 0; i < count; i++) {
         s->coverage->effects[effects[i].type]++;
         model_effect(s, &effects[i]);
     }
+    s->in_effects = false;
     model_after(s, ev, rc);
     if (s->options->check_every != 0 && s->steps % s->options->check_every == 0)
         core_check(s->core);
