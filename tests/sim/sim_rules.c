@@ -236,7 +236,10 @@ static bool lacks_child(const struct sim *s, const struct mtask *t)
     return s->core->pools[t->spec.pool]->idle == 0;
 }
 
-/* The task whose reservation keeps T from starting though it lacks a child itself; 0 if none. */
+/*
+ * The task whose reservation keeps T from starting though it lacks a child itself; 0 if none. Nor
+ * does it if one that lacks permits keeps T back as well, since that may do so as long as it takes.
+ */
 static uint64_t kept_by(struct sim *s, const struct mtask *t)
 {
     struct core_sem_info info;
@@ -248,9 +251,11 @@ static uint64_t kept_by(struct sim *s, const struct mtask *t)
         core_sem_info(s->core, t->spec.needs[i].sem, &info);
         if (info.held + t->spec.needs[i].permits > info.limit)
             return 0;
-        if (by == 0 && info.reserved_by != 0 && info.reserved_by < t->id &&
-            lacks_child(s, model_find(s, info.reserved_by)))
-            by = info.reserved_by;
+        if (info.reserved_by == 0 || info.reserved_by >= t->id)
+            continue;
+        if (!lacks_child(s, model_find(s, info.reserved_by)))
+            return 0;
+        by = by == 0 ? info.reserved_by : by;
     }
     return by;
 }
