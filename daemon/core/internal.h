@@ -49,8 +49,11 @@ enum task_mark {
 struct task {
     uint64_t id;
     union {
-        uint64_t when;   /* STORING, DELAYED: due; RUNNING, STOPPING: since; ended: forget at */
-        uint32_t parked; /* BLOCKED: at this semaphore + 1; READY: woken there */
+        uint64_t when; /* STORING, DELAYED: due; RUNNING, STOPPING: since; ended: forget at */
+        struct {
+            uint32_t parked;    /* BLOCKED: at this semaphore + 1; READY: woken there */
+            uint32_t oldest_ms; /* BLOCKED, READY: since when it is the oldest; 0: never was */
+        };
     };
     union {
         struct {

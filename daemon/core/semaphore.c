@@ -107,15 +107,41 @@ static void deadline_set(struct core *c, uint32_t sem)
         heap_set(&c->heap, DUE_SEM, sem, s->head == 0 ? CORE_NEVER : when);
 }
 
+/* Never 0. */
+static uint32_t now_ms(const struct core *c)
+{
+    uint32_t ms = (uint32_t)(c->now / 1000);
+
+    return ms == 0 ? 1 : ms;
+}
+
+/*
+ * For how much of its time before it reserves SLOT has been the oldest around: that goes with it
+ * when it moves to another semaphore, or is woken and finds that a younger one took the permits.
+ */
+static uint64_t oldest_time(struct core *c, uint32_t slot)
+{
+    struct task *t = task_at(c, slot);
+    uint64_t us;
+
+    if (t->oldest_ms == 0)
+        t->oldest_ms = now_ms(c);
+    us = (uint64_t)(uint32_t)(now_ms(c) - t->oldest_ms) * 1000;
+    return us < CORE_RESERVE_US ? us : CORE_RESERVE_US;
+}
+
 static void head_changed(struct core *c, uint32_t sem)
 {
     struct sem *s = sem_at(c, sem);
+    uint64_t spent = 0;
 
     if (s->head == 0) {
         s->overtaken = 0;
         s->least = UINT32_MAX;
+    } else {
+        spent = oldest_time(c, s->head);
     }
-    s->look_us = c->now + CORE_RESERVE_US;
+    s->look_us = c->now + CORE_RESERVE_US - spent;
     deadline_set(c, sem);
 }
 
@@ -423,6 +449,7 @@ static bool wake_one(struct core *c, uint32_t slot, uint32_t sem, struct yielded
 {
     bool reserved;
     uint32_t lacking = lacking_of(c, task_at(c, slot), last, &reserved);
+    uint32_t oldest_ms = task_at(c, slot)->oldest_ms;
 
     if (lacking == sem + 1)
         return false;
@@ -432,6 +459,7 @@ static bool wake_one(struct core *c, uint32_t slot, uint32_t sem, struct yielded
     }
     task_move(c, slot, TASK_READY);
     task_at(c, slot)->parked = sem + 1;
+    task_at(c, slot)->oldest_ms = oldest_ms;
     pool_of(c, task_at(c, slot))->woken++;
     return true;
 }
@@ -511,9 +539,11 @@ void sem_deadline(struct core *c, uint32_t sem)
         deadline_set(c, sem);
         return;
     }
-    head_changed(c, sem); /* again in a second, should its pool not be able to run now */
-    if (s->head != 0)
+    if (s->head != 0) {
+        task_at(c, s->head)->oldest_ms = now_ms(c);
         reserve(c, sem);
+    }
+    head_changed(c, sem); /* again in a second, should its pool not be able to run now */
     /* Who was woken may have found no child since, or its pool stopped: let others look again. */
     sem_dirty(c, sem);
 }

@@ -54,8 +54,10 @@ void task_leave(
         permits_release(c, slot);
     /* A task that runs or will not run any more holds no reservation. */
     if (y->need_count > 0 && (t->state == TASK_READY || t->state == TASK_BLOCKED) &&
-        to != TASK_READY && to != TASK_BLOCKED)
+        to != TASK_READY && to != TASK_BLOCKED) {
         sem_forget_reserve(c, slot);
+        t->when = 0;
+    }
 }
 
 static uint64_t earlier_of(uint64_t a, uint64_t b)
