@@ -6,6 +6,7 @@
 #define SHORT_US    50u
 #define LONG_US     10000u
 #define OUTSTANDING 400u
+#define TICKS_MAX   100000u /* whoever needs more has lost a task */
 
 struct worker {
     uint32_t child, gen;
@@ -91,6 +92,7 @@ static void finish(struct worker *w)
                                         .seq = w->first++,
                                         .time_us = w->ran_us }),
         0);
+    assert_true(outstanding > 0);
     ended++;
     outstanding--;
     w->done_at = 0;
@@ -121,21 +123,30 @@ static void look(void)
     idle_ticks += idle && behind;
 }
 
+static void submit_up_to(unsigned count)
+{
+    for (; outstanding < count; outstanding++)
+        (void)rig_submit(&rig);
+}
+
+static void tick(void)
+{
+    rig.now += TICK_US;
+    for (unsigned i = 0; i < CHILDREN; i++)
+        finish(&workers[i]);
+    turn();
+}
+
 static void run(unsigned long tasks)
 {
     ended = idle_ticks = deepest = 0;
-    while (ended < tasks) {
-        while (outstanding < OUTSTANDING) {
-            (void)rig_submit(&rig);
-            outstanding++;
-        }
-        rig.now += TICK_US;
-        for (unsigned i = 0; i < CHILDREN; i++)
-            finish(&workers[i]);
-        turn();
+    for (unsigned i = 0; i < TICKS_MAX && ended < tasks; i++) {
+        submit_up_to(OUTSTANDING);
+        tick();
         turn();
         look();
     }
+    assert_true(ended >= tasks);
 }
 
 static void children_up(void)
@@ -220,14 +231,10 @@ static unsigned children_woken(unsigned count)
     unsigned busy = 0;
 
     run(2000);
-    while (outstanding > 0) {
-        rig.now += TICK_US;
-        for (unsigned i = 0; i < CHILDREN; i++)
-            finish(&workers[i]);
-        turn();
-    }
-    for (unsigned i = 0; i < count; i++)
-        (void)rig_submit(&rig);
+    for (unsigned i = 0; i < TICKS_MAX && outstanding > 0; i++)
+        tick();
+    assert_int_equal(outstanding, 0);
+    submit_up_to(count);
     turn();
     for (unsigned i = 0; i < CHILDREN; i++)
         busy += workers[i].end != workers[i].first;
@@ -248,6 +255,21 @@ static void test_core_load_few_quick_tasks_wake_one_child_and_longer_ones_all(vo
     load_end();
 }
 
+/* 25 us of tasks that take no time would be more than any hand holds. */
+static void test_core_load_tasks_of_no_time_wake_another_child_by_their_number(void **state)
+{
+    (void)state;
+    load_begin(SHORT_US, 0);
+    /* They have run before, and no longer since: 0 would be that they say nothing. */
+    for (unsigned i = 0; i < CHILDREN; i++)
+        workers[i].ran_us = 1;
+    assert_int_equal(children_woken(CORE_HAND_LEAST_MAX), 1);
+    assert_int_equal(children_woken(CORE_HAND_LEAST_MAX + 1), 2);
+    assert_int_equal(children_woken(2 * CORE_HAND_LEAST_MAX), 2);
+    assert_int_equal(children_woken(2 * CORE_HAND_LEAST_MAX + 1), 3);
+    load_end();
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -256,6 +278,7 @@ int main(int argc, char **argv)
             test_core_load_children_that_wait_for_a_processor_are_handed_as_quick_ones),
         cmocka_unit_test(test_core_load_child_that_says_too_much_is_measured_by_the_clock),
         cmocka_unit_test(test_core_load_few_quick_tasks_wake_one_child_and_longer_ones_all),
+        cmocka_unit_test(test_core_load_tasks_of_no_time_wake_another_child_by_their_number),
     };
 
     return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
