@@ -1,9 +1,16 @@
-/* What the sync thread does when no batch comes: zeros for raw spares, an end to what is too many.
+/*
+ * What the sync thread does when no batch comes: zeros for raw spares, an end to what is too many.
+ *
+ * Each test has a static rig: the sync thread goes on with it after an assertion that failed, and
+ * on a stack that is gone it would end the whole program, or never.
  */
 #include "tests/support/journal_rig.h"
 
-#define WAIT_TURNS 20000 /* of 1 ms */
-#define NEVER_MS   3600000u
+#include <signal.h>
+
+#define WAIT_TURNS    20000 /* of 1 ms */
+#define NEVER_MS      3600000u
+#define WATCH_SECONDS 60 /* more than all turns of a wait, less than ctest gives a test */
 
 static uint64_t replayed_last, replayed;
 
@@ -119,11 +126,35 @@ static void linger(struct rig *rig)
         rig_turn(rig, 3);
 }
 
+static void on_alarm(int number)
+{
+    (void)number;
+    fail_msg("no end in time; a sync thread that spins keeps its mutex for ever");
+}
+
+/* What a loop waits for inside the store no bound on turns can end. */
+static int watch_begin(void **state)
+{
+    /* cmocka does not come back from it: the next one must not be blocked. */
+    struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_NODEFER };
+
+    (void)state;
+    (void)alarm(WATCH_SECONDS);
+    return sigaction(SIGALRM, &action, NULL);
+}
+
+static int watch_end(void **state)
+{
+    (void)state;
+    (void)alarm(0);
+    return 0;
+}
+
 /* --- zeros --- */
 
 static void test_journal_idle_fills_its_spares(void **state)
 {
-    struct rig rig;
+    static struct rig rig;
 
     (void)state;
     begin(&rig, 1, NEVER_MS);
@@ -137,7 +168,7 @@ static void test_journal_idle_fills_its_spares(void **state)
 
 static void test_journal_that_is_not_idle_writes_no_zeros(void **state)
 {
-    struct rig rig;
+    static struct rig rig;
 
     (void)state;
     begin(&rig, NEVER_MS, NEVER_MS);
@@ -152,7 +183,7 @@ static void test_journal_that_is_not_idle_writes_no_zeros(void **state)
 /* Nobody knows whether they were written before the process ended. */
 static void test_journal_idle_fills_the_blank_files_that_it_finds(void **state)
 {
-    struct rig rig;
+    static struct rig rig;
 
     (void)state;
     begin(&rig, NEVER_MS, NEVER_MS);
@@ -170,7 +201,7 @@ static void test_journal_idle_fills_the_blank_files_that_it_finds(void **state)
 
 static void test_journal_without_reserve_has_written_spares_alone(void **state)
 {
-    struct rig rig;
+    static struct rig rig;
     unsigned writes;
 
     (void)state;
@@ -188,7 +219,7 @@ static void test_journal_without_reserve_has_written_spares_alone(void **state)
 
 static void test_journal_whose_idle_disk_fails_goes_on(void **state)
 {
-    struct rig rig;
+    static struct rig rig;
     uint64_t last = 0;
 
     (void)state;
@@ -210,7 +241,7 @@ static void test_journal_whose_idle_disk_fails_goes_on(void **state)
 /* Whatever syncs fail meanwhile, what was answered is there when the machine comes up again. */
 static void test_journal_whose_idle_sync_fails_loses_nothing(void **state)
 {
-    struct rig rig;
+    static struct rig rig;
 
     (void)state;
     rig_init(&rig);
@@ -254,7 +285,7 @@ static uint64_t fill_up(struct rig *rig)
 
 static void full_and_back(bool no_reserve)
 {
-    struct rig rig;
+    static struct rig rig;
     uint64_t last;
     int rc = GANGER_EFULL;
 
@@ -298,7 +329,7 @@ static void test_journal_that_fills_on_a_full_disk_recovers(void **state)
 static void test_journal_after_a_burst_keeps_its_spares(void **state)
 {
     struct store_stats stats;
-    struct rig rig;
+    static struct rig rig;
     uint64_t count;
 
     (void)state;
@@ -319,7 +350,7 @@ static void test_journal_after_a_burst_keeps_its_spares(void **state)
 static void test_journal_after_a_burst_gives_back_an_eighth_at_a_time(void **state)
 {
     struct store_stats stats;
-    struct rig rig;
+    static struct rig rig;
     uint64_t free, used, enough;
     unsigned steps = 0;
 
@@ -351,24 +382,64 @@ static void test_journal_after_a_burst_gives_back_an_eighth_at_a_time(void **sta
     rig_done(&rig);
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/*
+ * Batches without a pause, until no spare is too many or MOST batches are durable. LEAST is the
+ * shortest that the log was at a look, kept from call to call. Each batch is looked at, so nothing
+ * was given back while the log was shorter, and not more than that one would do without.
+ */
+static void load(struct rig *rig, unsigned most, uint64_t *least, bool *ret_enough)
+{
+    bool enough = false;
+
+    for (unsigned i = 0; i < most && !enough; i++) {
+        struct store_stats stats;
+        uint64_t used;
+
+        rig_settle(rig, add(rig, 2));
+        store_dead(rig->store, 4000);
+        stats = stats_of(rig);
+        used = stats.segments - stats.free_segments;
+        if (used < *least)
+            *least = used;
+        assert_true(stats.segments >= *least + *least / 2 + 3);
+        enough = stats.free_segments <= used / 2 + 3;
+    }
+    *ret_enough = enough;
+}
+
+/* A batch comes far more often than it is time to trim: whatever each puts off never happens. */
 static void test_journal_under_load_gives_back_what_is_too_many(void **state)
 {
+    static const unsigned trim_ms = 20;
+    static struct rig rig;
     struct store_stats stats;
-    struct rig rig;
-    uint64_t enough;
+    uint64_t count, began, before, given, least;
+    bool enough;
 
     (void)state;
-    begin(&rig, NEVER_MS, 1);
-    drain(&rig, burst(&rig, 30));
-    for (int i = 0; i < WAIT_TURNS; i++) {
-        rig_settle(&rig, add(&rig, 2));
-        store_dead(rig.store, 4000);
-        stats = stats_of(&rig);
-        enough = (stats.segments - stats.free_segments) / 2 + 3;
-        if (stats.free_segments <= enough)
-            break;
-    }
-    assert_true(stats.free_segments <= enough);
+    begin(&rig, NEVER_MS, trim_ms);
+    count = burst(&rig, 30);
+    before = stats_of(&rig).segments;
+    began = now_ms();
+    drain(&rig, count);
+    stats = stats_of(&rig);
+    least = stats.segments - stats.free_segments;
+    load(&rig, WAIT_TURNS, &least, &enough);
+    assert_true(enough);
+    given = before - stats_of(&rig).segments;
+    assert_true(given >= 16);
+    /* An eighth of all segments is more than was ever given back at a time. */
+    assert_true(now_ms() - began + 1 >= trim_ms * (given / ((before + 7) / 8)));
+    for (unsigned i = 0; i < 2000; i++)
+        load(&rig, 1, &least, &enough);
     assert_int_equal(rig.failures, 0);
     rig_settle(&rig, add(&rig, 1));
     reopen(&rig, 1);
@@ -378,7 +449,7 @@ static void test_journal_under_load_gives_back_what_is_too_many(void **state)
 static void test_journal_long_after_a_burst_has_but_enough_spares(void **state)
 {
     struct store_stats stats;
-    struct rig rig;
+    static struct rig rig;
 
     (void)state;
     begin(&rig, 1, 5);
@@ -406,7 +477,7 @@ static void test_journal_long_after_a_burst_has_but_enough_spares(void **state)
 /* A crash can bring back any number of files that had been removed. */
 static void test_journal_that_finds_too_many_files_keeps_within_its_bound(void **state)
 {
-    struct rig rig;
+    static struct rig rig;
     uint64_t last;
 
     (void)state;
@@ -430,22 +501,24 @@ static void test_journal_that_finds_too_many_files_keeps_within_its_bound(void *
     rig_done(&rig);
 }
 
+#define watched(test) cmocka_unit_test_setup_teardown(test, watch_begin, watch_end)
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_journal_idle_fills_its_spares),
-        cmocka_unit_test(test_journal_that_is_not_idle_writes_no_zeros),
-        cmocka_unit_test(test_journal_idle_fills_the_blank_files_that_it_finds),
-        cmocka_unit_test(test_journal_without_reserve_has_written_spares_alone),
-        cmocka_unit_test(test_journal_whose_idle_disk_fails_goes_on),
-        cmocka_unit_test(test_journal_whose_idle_sync_fails_loses_nothing),
-        cmocka_unit_test(test_journal_that_reserves_on_a_full_disk_recovers),
-        cmocka_unit_test(test_journal_that_fills_on_a_full_disk_recovers),
-        cmocka_unit_test(test_journal_after_a_burst_keeps_its_spares),
-        cmocka_unit_test(test_journal_after_a_burst_gives_back_an_eighth_at_a_time),
-        cmocka_unit_test(test_journal_under_load_gives_back_what_is_too_many),
-        cmocka_unit_test(test_journal_long_after_a_burst_has_but_enough_spares),
-        cmocka_unit_test(test_journal_that_finds_too_many_files_keeps_within_its_bound),
+        watched(test_journal_idle_fills_its_spares),
+        watched(test_journal_that_is_not_idle_writes_no_zeros),
+        watched(test_journal_idle_fills_the_blank_files_that_it_finds),
+        watched(test_journal_without_reserve_has_written_spares_alone),
+        watched(test_journal_whose_idle_disk_fails_goes_on),
+        watched(test_journal_whose_idle_sync_fails_loses_nothing),
+        watched(test_journal_that_reserves_on_a_full_disk_recovers),
+        watched(test_journal_that_fills_on_a_full_disk_recovers),
+        watched(test_journal_after_a_burst_keeps_its_spares),
+        watched(test_journal_after_a_burst_gives_back_an_eighth_at_a_time),
+        watched(test_journal_under_load_gives_back_what_is_too_many),
+        watched(test_journal_long_after_a_burst_has_but_enough_spares),
+        watched(test_journal_that_finds_too_many_files_keeps_within_its_bound),
     };
 
     return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
