@@ -9,8 +9,8 @@
  * between the two threads passes through the one mutex in here.
  *
  * A batch may also be left to the loop's thread, which then does with the writer what the thread
- * would do; until that is over the thread leaves the writer alone, and looks whether it has to stand
- * in for the loop. Private to this folder; functions are for the loop thread.
+ * would do; until that is over the thread leaves the writer alone, and looks whether it has to
+ * stand in for the loop. Private to this folder; functions are for the loop thread.
  */
 #ifndef STORE_SYNCER_H
 #define STORE_SYNCER_H

@@ -124,7 +124,7 @@ static uint64_t add_left(struct scene *s)
 
 static void test_journal_here_is_durable_when_the_call_returns(void **state)
 {
-    struct scene s;
+    static struct scene s;
 
     (void)state;
     scene_begin(&s);
@@ -143,7 +143,7 @@ static void test_journal_here_is_durable_when_the_call_returns(void **state)
 
 static void test_journal_here_nothing_left_is_nothing_to_do(void **state)
 {
-    struct scene s;
+    static struct scene s;
 
     (void)state;
     scene_begin(&s);
@@ -156,7 +156,7 @@ static void test_journal_here_nothing_left_is_nothing_to_do(void **state)
 
 static void test_journal_here_is_left_to_the_thread(void **state)
 {
-    struct scene s;
+    static struct scene s;
     uint64_t birth;
 
     (void)state;
@@ -172,7 +172,7 @@ static void test_journal_here_is_left_to_the_thread(void **state)
 /* What comes after the turn and before the sync has a batch of its own, which stands by. */
 static void test_journal_here_what_comes_later_is_the_thread_s(void **state)
 {
-    struct scene s;
+    static struct scene s;
     uint64_t first, last;
 
     (void)state;
@@ -191,7 +191,7 @@ static void test_journal_here_what_comes_later_is_the_thread_s(void **state)
 
 static void test_journal_here_drain_gives_it_to_the_thread(void **state)
 {
-    struct scene s;
+    static struct scene s;
     uint64_t birth;
 
     (void)state;
@@ -206,7 +206,7 @@ static void test_journal_here_drain_gives_it_to_the_thread(void **state)
 
 static void test_journal_here_close_forgets_what_is_left(void **state)
 {
-    struct scene s;
+    static struct scene s;
 
     (void)state;
     scene_begin(&s);
@@ -218,7 +218,7 @@ static void test_journal_here_close_forgets_what_is_left(void **state)
 
 static void test_journal_here_not_with_many(void **state)
 {
-    struct scene s;
+    static struct scene s;
     uint64_t birth = 0;
 
     (void)state;
@@ -238,7 +238,7 @@ static void test_journal_here_not_with_many(void **state)
 
 static void test_journal_here_not_for_an_owner_whom_nobody_stands_in_for(void **state)
 {
-    struct scene s;
+    static struct scene s;
     uint64_t birth;
 
     (void)state;
@@ -257,7 +257,7 @@ static void test_journal_here_not_for_an_owner_whom_nobody_stands_in_for(void **
 /* The sync goes on only because the other thread stands in. Then the disk counts as slow. */
 static void test_journal_here_a_slow_disk_has_the_thread_stand_in(void **state)
 {
-    struct scene s;
+    static struct scene s;
     uint64_t birth;
 
     (void)state;
@@ -279,7 +279,7 @@ static void test_journal_here_a_slow_disk_has_the_thread_stand_in(void **state)
 /* A fast disk again: after some batches of the thread the loop may sync again. */
 static void test_journal_here_comes_back_when_the_disk_is_fast(void **state)
 {
-    struct scene s;
+    static struct scene s;
 
     (void)state;
     scene_begin(&s);
@@ -294,7 +294,7 @@ static void test_journal_here_comes_back_when_the_disk_is_fast(void **state)
 
 static void test_journal_here_a_failing_sync_is_the_thread_s_to_mend(void **state)
 {
-    struct scene s;
+    static struct scene s;
     uint64_t birth;
 
     (void)state;
