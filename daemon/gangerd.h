@@ -38,8 +38,9 @@ struct gangerd {
     struct options options;
     struct conf *conf;
     enum phase phase;
-    bool clean; /* what is left is all in the journal, and nothing runs */
-    bool timed; /* the engine has been told the time in this turn */
+    bool stopped; /* nobody has asked twice */
+    bool clean;   /* what is left is all in the journal, and nothing runs */
+    bool timed;   /* the engine has been told the time in this turn */
     uv_loop_t loop;
     uv_prepare_t prepare;
     uv_timer_t timer; /* the engine's next deadline */
@@ -92,6 +93,8 @@ void clock_watch_close(struct gangerd *d); /* after the loop has closed its hand
 /* ---- setup.c ---- */
 /* Open everything and serve; an exit status, and ERR, when that fails. */
 int setup_open(struct gangerd *d, char *err, size_t err_bytes);
+/* Nobody is served any more: the connections and the agents go. Once the loop is over. */
+void setup_leave(struct gangerd *d);
 /* Close what is open, in any state. */
 void setup_close(struct gangerd *d);
 
@@ -107,6 +110,9 @@ void reload(struct gangerd *d);
 void stop_ask(struct gangerd *d);
 /* End of a turn: go on with a stop that is under way. */
 void stop_step(struct gangerd *d);
+/* The loop is over. Main thread: the seal waits for the sync thread, which may have run the loop.
+ */
+void stop_end(struct gangerd *d);
 
 /* ---- status.c ---- */
 /* Tell the service manager, if there is one, what the daemon does. */

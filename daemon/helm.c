@@ -10,6 +10,8 @@
  */
 #include "gangerd.h"
 
+#include <signal.h>
+
 void helm_init(struct gangerd *d)
 {
     (void)pthread_mutex_init(&d->helm.mutex, NULL);
@@ -32,13 +34,24 @@ static void helm_take_back(struct gangerd *d)
     (void)pthread_mutex_unlock(&h->mutex);
 }
 
+/*
+ * Who waits for a disk handles no signal until it answers, but the kernel prefers the main thread
+ * for those of the process: meanwhile they are for the others.
+ */
 static void helm_sync(struct gangerd *d)
 {
+    sigset_t all, before;
+
+    (void)sigfillset(&all);
     (void)pthread_mutex_lock(&d->helm.mutex);
     d->helm.away = true;
     (void)pthread_mutex_unlock(&d->helm.mutex);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     engine_sync(d->engine, true);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     helm_take_back(d);
+    if (d->phase == PHASE_OVER)
+        return;
     turn_begin(d);
     engine_store_ready(d->engine);
 }
@@ -47,7 +60,8 @@ void helm_run(struct gangerd *d)
 {
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
     while (d->phase != PHASE_OVER && engine_sync_left(d->engine)) {
-        if (d->timed) /* something has come since the end of the turn */
+        /* Something has come since the end of the turn, or the end of all is near. */
+        if (d->timed || d->phase != PHASE_SERVING)
             engine_sync(d->engine, false);
         else
             helm_sync(d);
@@ -66,6 +80,9 @@ void helm_stand_in(void *ctx)
     if (h->lent) {
         (void)pthread_mutex_unlock(&h->mutex);
         (void)uv_run(&d->loop, UV_RUN_DEFAULT);
+        /* Stopped at once: that is not to wait for the disk. */
+        if (d->phase == PHASE_OVER && !d->stopped)
+            setup_leave(d);
         (void)pthread_mutex_lock(&h->mutex);
         h->lent = false;
         (void)pthread_cond_signal(&h->back);

@@ -80,6 +80,7 @@ static int serve(struct gangerd *d)
         d->conf->pool_count);
     status_ready(d);
     helm_run(d);
+    stop_end(d);
     if (d->options.pid_file != NULL)
         (void)unlink(d->options.pid_file);
     return EXIT_CLEAN;

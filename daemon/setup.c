@@ -312,15 +312,22 @@ static void close_handle(uv_handle_t *handle, void *arg)
         uv_close(handle, NULL);
 }
 
-void setup_close(struct gangerd *d)
+void setup_leave(struct gangerd *d)
 {
-    if (d->prepare.data == NULL)
-        return; /* there is no loop */
     /* From here on no turn may end: its parts go one by one. */
     (void)uv_prepare_stop(&d->prepare);
     net_close(d->net);
     pool_close(d->pool);
     (void)uv_run(&d->loop, UV_RUN_NOWAIT);
+    d->net = NULL;
+    d->pool = NULL;
+}
+
+void setup_close(struct gangerd *d)
+{
+    if (d->prepare.data == NULL)
+        return; /* there is no loop */
+    setup_leave(d);
     engine_close(d->engine);
     ahead_close(d->ahead);
     uv_walk(&d->loop, close_handle, NULL);

@@ -52,9 +52,16 @@ void stop_step(struct gangerd *d)
         leave(d, true);
     if (d->phase == PHASE_LEAVING && pool_stopped(d->pool)) {
         d->phase = PHASE_OVER;
-        if (d->clean)
-            engine_seal(d->engine);
-        log_event(LOG_NOTICE, "stopped", "clean=%s", d->clean ? "yes" : "no");
+        d->stopped = true;
         uv_stop(&d->loop);
     }
+}
+
+void stop_end(struct gangerd *d)
+{
+    if (!d->stopped)
+        return;
+    if (d->clean)
+        engine_seal(d->engine);
+    log_event(LOG_NOTICE, "stopped", "clean=%s", d->clean ? "yes" : "no");
 }

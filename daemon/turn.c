@@ -90,6 +90,8 @@ static void on_store_news(uv_async_t *async)
 {
     struct gangerd *d = async->data;
 
+    if (d->net == NULL)
+        return; /* all is over */
     turn_begin(d);
     engine_store_ready(d->engine);
     helm_look(d);

@@ -260,8 +260,9 @@ void engine_time(struct engine *e, uint64_t now_us, uint64_t wall_ms)
 
 /*
  * Start the sync of what this turn has appended. If for some turns nearly all that was heard has
- * led to records (who submits the next task may end the wait for the one before with it), nobody is
- * served worse when the loop itself waits until they are durable.
+ * led to records (who submits the next task may end the wait for the one before with it), they have
+ * the loop to themselves, and it may wait until they are durable: who comes meanwhile waits with
+ * them, which is why that is for fast disks only.
  */
 static void turn_flush(struct engine *e)
 {

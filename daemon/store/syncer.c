@@ -17,6 +17,9 @@ enum here {
     HERE_WRITING
 };
 
+/* Timer slack: a wait for company can be as short as the 50 us that the kernel may add to it. */
+#define SLACK_NS 1000ul
+
 /* A batch and what it states. */
 struct lent {
     struct batch *batch; /* NULL: none */
@@ -348,7 +351,10 @@ static void syncer_watch(struct syncer *s, uint64_t now)
         s->stands_in = true;
         s->busy = true;
         (void)pthread_mutex_unlock(&s->mutex);
+        /* What is started meanwhile inherits it, and so do its children: the default again. */
+        (void)prctl(PR_SET_TIMERSLACK, 0ul, 0ul, 0ul, 0ul);
         s->stand_in(s->notify_ctx);
+        (void)prctl(PR_SET_TIMERSLACK, SLACK_NS, 0ul, 0ul, 0ul);
         (void)pthread_mutex_lock(&s->mutex);
         s->busy = false;
     }
@@ -384,8 +390,7 @@ static void *syncer_run(void *arg)
 {
     struct syncer *s = arg;
 
-    /* A wait for company can be as short as the 50 us that the kernel may add to it. */
-    (void)prctl(PR_SET_TIMERSLACK, 1000ul, 0ul, 0ul, 0ul);
+    (void)prctl(PR_SET_TIMERSLACK, SLACK_NS, 0ul, 0ul, 0ul);
     (void)pthread_mutex_lock(&s->mutex);
     while (!s->quit) {
         uint64_t until, now = now_ns();

@@ -1,17 +1,22 @@
 /*
  * Preloaded into a daemon under test: its disk is so fast that nothing is synced at all, but stands
- * still as long as somebody else holds the lock (flock) of the file $DISK. In that file two uint64_t
- * count the syncs that have begun in the main thread, and in others.
+ * still as long as somebody else holds the lock (flock) of the file $DISK. Who waits for it handles
+ * no signal, as with a real one. In that file two uint64_t count the syncs that have begun in the
+ * main thread, and in others.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define STACK_BYTES 65536
 
 /* NULL: there are none. */
 static void *counts_map(const char *path)
@@ -26,16 +31,33 @@ static void *counts_map(const char *path)
     return at == MAP_FAILED ? NULL : at;
 }
 
-/* Each caller opens the file for itself: two of them do not wait for each other. */
+/* In a process of its own, with the memory of the one that waits for it. */
+static int hold(void *arg)
+{
+    while (syscall(SYS_flock, *(int *)arg, LOCK_SH) < 0)
+        ;
+    (void)syscall(SYS_exit, 0);
+    return 0;
+}
+
+/*
+ * Each caller opens the file for itself: two of them do not wait for each other. Who has made a
+ * child by vfork waits for it in the kernel, where no signal is handled.
+ */
 static void wait_for_disk(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *stack = malloc(STACK_BYTES);
+    pid_t pid;
 
-    if (fd < 0)
-        return;
-    while (flock(fd, LOCK_SH) < 0 && errno == EINTR)
-        ;
-    (void)close(fd);
+    if (fd >= 0 && stack != NULL) {
+        pid = clone(hold, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, &fd);
+        while (pid > 0 && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+            ;
+    }
+    free(stack);
+    if (fd >= 0)
+        (void)close(fd);
 }
 
 __attribute__((visibility("default"))) int fdatasync(int fd)

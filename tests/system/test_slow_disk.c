@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -189,12 +190,68 @@ static void test_slow_disk_kill_loses_nothing_that_was_acknowledged(void **state
     slow_close(&t);
 }
 
+static void test_slow_disk_stop_at_once_does_not_wait_for_it(void **state)
+{
+    struct slow t = { 0 };
+
+    (void)state;
+    slow_open(&t);
+    (void)task_run(t.s.g, "mod", "echo", value_of("n"));
+    (void)hold_main_thread(&t);
+    daemon_signal(t.s.d, SIGTERM);
+    daemon_log_wait(t.s.d, "stopping");
+    daemon_signal(t.s.d, SIGTERM);
+    daemon_log_wait(t.s.d, "stopping-at-once");
+    UNTIL(t.s.d, daemon_count(t.s.d, DAEMON_AGENT) == 0 && daemon_count(t.s.d, DAEMON_CHILD) == 0);
+    assert_int_equal(flock(t.lock, LOCK_UN), 0);
+    assert_int_equal(daemon_wait(t.s.d), 0);
+    slow_close(&t);
+}
+
+/* In nanoseconds, as the kernel says. */
+static long timer_slack(pid_t pid)
+{
+    char path[64], text[32] = "";
+    FILE *f;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/timerslack_ns", (int)pid);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(text, sizeof text, f));
+    (void)fclose(f);
+    return strtol(text, NULL, 10);
+}
+
+/* An agent that dies meanwhile is started again, by another thread, and is like the first. */
+static void test_slow_disk_agents_are_started_again_meanwhile(void **state)
+{
+    struct slow t = { 0 };
+    struct ganger_future *f;
+    pid_t first, second = 0;
+    long slack;
+
+    (void)state;
+    slow_open(&t);
+    (void)task_run(t.s.g, "mod", "echo", value_of("n"));
+    first = daemon_first(t.s.d, DAEMON_AGENT);
+    slack = timer_slack(first);
+    f = hold_main_thread(&t);
+    assert_int_equal(kill(first, SIGKILL), 0);
+    UNTIL(t.s.d, (second = daemon_first(t.s.d, DAEMON_AGENT)) > 0 && second != first);
+    assert_int_equal(timer_slack(second), slack);
+    assert_int_equal(flock(t.lock, LOCK_UN), 0);
+    assert_true(task_id(f) != 0);
+    slow_close(&t);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slow_disk_others_are_served_meanwhile),
         cmocka_unit_test(test_slow_disk_others_wait_for_it_like_everybody),
         cmocka_unit_test(test_slow_disk_stop_waits_and_is_clean),
+        cmocka_unit_test(test_slow_disk_stop_at_once_does_not_wait_for_it),
+        cmocka_unit_test(test_slow_disk_agents_are_started_again_meanwhile),
         cmocka_unit_test(test_slow_disk_kill_loses_nothing_that_was_acknowledged),
     };
 

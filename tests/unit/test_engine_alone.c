@@ -93,6 +93,21 @@ static void test_engine_alone_no_more_with_a_task_that_is_not_durable(void **sta
     assert_int_equal(bench.engine->alone, 1);
 }
 
+static void test_engine_alone_no_more_with_a_result_that_is_not_durable(void **state)
+{
+    struct msg_submit m = submit_to("q", 7, TASK_WAIT);
+    const struct note *hand;
+
+    (void)state;
+    (void)bench_pool("q", 1);
+    engine_submit(bench.engine, SESSION, &m);
+    hand = bench_await(NOTE_HAND, 0);
+    turns_alone();
+    finish(hand, 0, "\x2a", 1);
+    (void)bench_turn(1);
+    assert_int_equal(bench.engine->alone, 0);
+}
+
 /* A memory store leaves nothing to the loop. */
 static void test_engine_alone_without_a_disk_has_nothing_to_sync(void **state)
 {
@@ -111,6 +126,7 @@ int main(int argc, char **argv)
         MEMORY(test_engine_alone_with_one_request_beside_each_record),
         MEMORY(test_engine_alone_no_more_when_somebody_asks),
         MEMORY(test_engine_alone_no_more_with_a_task_that_is_not_durable),
+        MEMORY(test_engine_alone_no_more_with_a_result_that_is_not_durable),
         MEMORY(test_engine_alone_without_a_disk_has_nothing_to_sync),
     };
 

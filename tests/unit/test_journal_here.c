@@ -11,13 +11,14 @@
 /* The loop, the disk that makes it wait, and the thread that stands in. */
 struct scene {
     struct rig rig;
-    sem_t begun;    /* a sync has begun and waits ... */
-    sem_t go_on;    /* ... until then */
-    pthread_t loop; /* who calls the store */
-    bool waits;     /* does a sync wait? Set while nothing is under way */
-    bool stood_in;  /* and by the other thread */
-    unsigned here;  /* syncs in the thread of the loop */
-    unsigned elsewhere;
+    sem_t begun;           /* a sync has begun and waits ... */
+    sem_t go_on;           /* ... until then */
+    pthread_t loop;        /* who calls the store */
+    _Atomic bool waits;    /* does a sync of the loop wait? */
+    _Atomic bool holds;    /* does one of the other thread? */
+    bool stood_in;         /* and by the other thread */
+    _Atomic unsigned here; /* syncs in the thread of the loop, and in the other one */
+    _Atomic unsigned elsewhere;
 };
 
 static void wait_for(sem_t *s)
@@ -36,6 +37,10 @@ static void on_sync(void *ctx)
 
     if (!pthread_equal(pthread_self(), s->loop)) {
         s->elsewhere++;
+        if (s->holds) {
+            (void)sem_post(&s->begun);
+            wait_for(&s->go_on);
+        }
         return;
     }
     s->here++;
@@ -82,7 +87,7 @@ static void await_rest(struct scene *s)
 }
 
 /* A journal with a segment in use, so that each batch from now on is one sync. */
-static void scene_begin(struct scene *s)
+static void scene_begin_with(struct scene *s, unsigned stand_in_ms)
 {
     memset(s, 0, sizeof *s);
     rig_init(&s->rig);
@@ -91,12 +96,17 @@ static void scene_begin(struct scene *s)
     assert_int_equal(sem_init(&s->go_on, 0, 0), 0);
     s->rig.disk.on_sync_ctx = s;
     s->rig.config.owner.stand_in = stand_in;
-    s->rig.disk.io.stand_in_ms = STAND_IN_MS;
+    s->rig.disk.io.stand_in_ms = stand_in_ms;
     s->rig.config.segment_bytes = 1u << 18;
     s->rig.config.max_bytes = UINT64_C(16) << 20;
     assert_int_equal(rig_open(&s->rig), 0);
     await_rest(s);
     disk_on_sync(&s->rig.disk, on_sync);
+}
+
+static void scene_begin(struct scene *s)
+{
+    scene_begin_with(s, STAND_IN_MS);
 }
 
 static void scene_end(struct scene *s)
@@ -289,6 +299,13 @@ static void test_journal_here_comes_back_when_the_disk_is_fast(void **state)
     store_sync(s.rig.store, true);
     s.waits = false;
     await_rest(&s);
+    /* And the other thread stands in a second time. */
+    s.stood_in = false;
+    (void)add_left(&s);
+    s.waits = true;
+    store_sync(s.rig.store, true);
+    s.waits = false;
+    assert_true(s.stood_in);
     scene_end(&s);
 }
 
@@ -311,6 +328,98 @@ static void test_journal_here_a_failing_sync_is_the_thread_s_to_mend(void **stat
     scene_end(&s);
 }
 
+/* Time passes: the thread comes to rest, holds end. */
+static void pause_ms(long ms)
+{
+    (void)nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
+}
+
+/* After a while in which nothing was left to the loop the thread sleeps until it is woken. */
+static void test_journal_here_wakes_a_thread_that_sleeps(void **state)
+{
+    static struct scene s;
+    uint64_t birth;
+
+    (void)state;
+    scene_begin_with(&s, 1);
+    pause_ms(100);
+    birth = add_left(&s);
+    store_sync(s.rig.store, false);
+    for (unsigned i = 0; i < 1000 && s.rig.synced < birth; i++)
+        rig_turn(&s.rig, 5);
+    assert_true(s.rig.synced == birth);
+    scene_end(&s);
+}
+
+static void test_journal_here_not_while_the_thread_is_at_work(void **state)
+{
+    static struct scene s;
+    uint64_t birth;
+    int rc;
+
+    (void)state;
+    scene_begin(&s);
+    s.holds = true;
+    do {
+        struct timespec until;
+
+        for (unsigned i = 0; i < 100; i++)
+            birth = add(&s);
+        (void)store_flush_alone(s.rig.store);
+        store_sync(s.rig.store, true);
+        store_poll(s.rig.store);
+        (void)clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 5000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        rc = sem_timedwait(&s.begun, &until);
+    } while (rc < 0);
+    birth = add(&s);
+    assert_false(store_flush_alone(s.rig.store));
+    s.holds = false;
+    (void)sem_post(&s.go_on);
+    rig_settle(&s.rig, birth);
+    scene_end(&s);
+}
+
+static void test_journal_here_not_with_many_after_more(void **state)
+{
+    static struct scene s;
+    uint64_t birth = 0;
+
+    (void)state;
+    scene_begin(&s);
+    for (unsigned i = 0; i < 5 * COMPANY_MANY; i++)
+        birth = add(&s);
+    store_flush(s.rig.store);
+    rig_settle(&s.rig, birth);
+    pause_ms(20);
+    for (unsigned i = 0; i < COMPANY_MANY + COMPANY_MANY / 2; i++)
+        birth = add(&s);
+    assert_false(store_flush_alone(s.rig.store));
+    rig_settle(&s.rig, birth);
+    scene_end(&s);
+}
+
+static void test_journal_here_company_that_does_not_come(void **state)
+{
+    static struct scene s;
+    uint64_t birth;
+
+    (void)state;
+    scene_begin(&s);
+    (void)add(&s);
+    (void)add_left(&s);
+    store_sync(s.rig.store, true);
+    store_poll(s.rig.store);
+    pause_ms(5);
+    birth = add_left(&s);
+    store_sync(s.rig.store, true);
+    store_poll(s.rig.store);
+    assert_int_equal(s.rig.synced, birth);
+    scene_end(&s);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +434,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_journal_here_a_slow_disk_has_the_thread_stand_in),
         cmocka_unit_test(test_journal_here_comes_back_when_the_disk_is_fast),
         cmocka_unit_test(test_journal_here_a_failing_sync_is_the_thread_s_to_mend),
+        cmocka_unit_test(test_journal_here_wakes_a_thread_that_sleeps),
+        cmocka_unit_test(test_journal_here_not_while_the_thread_is_at_work),
+        cmocka_unit_test(test_journal_here_not_with_many_after_more),
+        cmocka_unit_test(test_journal_here_company_that_does_not_come),
     };
 
     return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
