@@ -44,6 +44,10 @@ static void slow_open(struct slow *t)
     daemon_env(t->s.d, "LD_PRELOAD=%T/shim_disk.so");
     /* The sanitizer's library would like to be first. */
     daemon_env(t->s.d, "ASAN_OPTIONS=verify_asan_link_order=0");
+#ifdef __SANITIZE_THREAD__
+    /* It cannot follow a clone() that shares memory; and it delays signals by itself. */
+    daemon_env(t->s.d, "DISK_HEARS=yes");
+#endif
     daemon_start(t->s.d);
     t->s.g = daemon_open(t->s.d);
 }
