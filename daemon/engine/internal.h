@@ -38,7 +38,9 @@ enum record_kind {
 };
 
 /* Turns with hardly anything but records, before the loop may wait for the disk itself. */
-#define ALONE_TURNS 16u
+#define ALONE_TURNS       16u
+#define ALONE_DOUBLED_MAX 8u /* so often doubled at most, since it was thought in vain */
+#define ALONE_LONG        4u /* times as many: then it was not in vain */
 
 /* Journal room that a durable task holds for what must never be refused later. */
 #define ROOM_END     512u
@@ -150,6 +152,7 @@ struct engine {
     uint32_t epoch_bytes;
     uint32_t heard, recorded;    /* in this turn: submits, requests, results; and records */
     uint32_t alone;              /* turns at a row with hardly anything but records */
+    uint32_t alone_doubled;      /* how often ALONE_TURNS is */
     bool sync_left;              /* a batch is left to engine_sync() */
     struct admission *admission; /* of the event of this step, or NULL */
     struct body *result;         /* outcome that came with the event of this step */

@@ -259,20 +259,35 @@ void engine_time(struct engine *e, uint64_t now_us, uint64_t wall_ms)
 }
 
 /*
- * Start the sync of what this turn has appended. If for some turns nearly all that was heard has
- * led to records (who submits the next task may end the wait for the one before with it), they have
- * the loop to themselves, and it may wait until they are durable: who comes meanwhile waits with
- * them, which is why that is for fast disks only.
+ * Has nearly all that was heard for some turns led to records? (Who submits the next task may end
+ * the wait for the one before with it.) Each time that somebody else comes after all, who may have
+ * had to wait for the disk, it takes twice as many turns to think so again; half as many after a
+ * long time.
  */
-static void turn_flush(struct engine *e)
+static bool turn_is_alone(struct engine *e)
 {
-    if (e->heard > 2 * e->recorded)
+    uint32_t turns = ALONE_TURNS << e->alone_doubled;
+
+    if (e->heard > 2 * e->recorded) {
+        if (e->alone >= turns && e->alone_doubled < ALONE_DOUBLED_MAX)
+            e->alone_doubled++;
         e->alone = 0;
-    else if (e->recorded > 0 && e->alone < ALONE_TURNS)
+    } else if (e->recorded > 0) {
         e->alone++;
+    }
+    if (e->alone >= ALONE_LONG * turns) {
+        e->alone_doubled -= e->alone_doubled > 0;
+        e->alone = turns;
+    }
     e->heard = 0;
     e->recorded = 0;
-    if (e->alone == ALONE_TURNS)
+    return e->alone >= turns;
+}
+
+/* Start the sync of what this turn has appended, or leave it to the loop. */
+static void turn_flush(struct engine *e)
+{
+    if (turn_is_alone(e))
         e->sync_left = store_flush_alone(e->store);
     else
         store_flush(e->store);

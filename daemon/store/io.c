@@ -87,7 +87,7 @@ const struct journal_io io_real = {
     .backoff_max_ms = 2000,
     .idle_ms = 200,
     .stand_in_ms = 2,
-    .slow_us = 400,
+    .slow_us = 500,
     .trim_ms = 60000,
     .chunk_bytes = (size_t)256 * 1024,
 };

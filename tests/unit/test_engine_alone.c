@@ -24,13 +24,18 @@ static void turn_durable(void)
     (void)bench_turn(1);
 }
 
+static bool is_alone(void)
+{
+    return bench.engine->alone >= ALONE_TURNS << bench.engine->alone_doubled;
+}
+
 static void turns_alone(void)
 {
     (void)bench_pool("p", 0);
     (void)bench_turn(1);
     for (unsigned i = 0; i < ALONE_TURNS; i++)
         turn_durable();
-    assert_int_equal(bench.engine->alone, ALONE_TURNS);
+    assert_true(is_alone());
 }
 
 static void test_engine_alone_after_some_turns_of_records(void **state)
@@ -43,7 +48,7 @@ static void test_engine_alone_after_some_turns_of_records(void **state)
     assert_int_equal(bench.engine->alone, ALONE_TURNS - 1);
     for (unsigned i = 0; i < 3; i++) {
         turn_durable();
-        assert_int_equal(bench.engine->alone, ALONE_TURNS);
+        assert_true(is_alone());
     }
 }
 
@@ -56,7 +61,7 @@ static void test_engine_alone_still_after_turns_of_nothing(void **state)
         engine_store_ready(bench.engine);
         (void)bench_turn(1);
     }
-    assert_int_equal(bench.engine->alone, ALONE_TURNS);
+    assert_true(is_alone());
 }
 
 /* Such as the end of the wait for the task before. */
@@ -66,7 +71,7 @@ static void test_engine_alone_with_one_request_beside_each_record(void **state)
     turns_alone();
     ping();
     turn_durable();
-    assert_int_equal(bench.engine->alone, ALONE_TURNS);
+    assert_true(is_alone());
     ping();
     ping();
     turn_durable();
@@ -108,6 +113,58 @@ static void test_engine_alone_no_more_with_a_result_that_is_not_durable(void **s
     assert_int_equal(bench.engine->alone, 0);
 }
 
+/* As if one had come: the pool would be full before the end. */
+static void turn_as_durable(void)
+{
+    bench.engine->heard++;
+    bench.engine->recorded++;
+    (void)bench_turn(1);
+}
+
+/* Turns with a record each until the engine thinks so. */
+static unsigned turns_until_alone(void)
+{
+    unsigned turns = 0;
+
+    while (!is_alone()) {
+        assert_true(turns < ALONE_TURNS << (ALONE_DOUBLED_MAX + 1));
+        turn_as_durable();
+        turns++;
+    }
+    return turns;
+}
+
+/* Who comes now and then has to wait for the disk some times only. */
+static void test_engine_alone_twice_as_late_each_time_that_somebody_comes(void **state)
+{
+    (void)state;
+    (void)bench_pool("p", 0);
+    (void)bench_turn(1);
+    for (unsigned i = 0; i < ALONE_DOUBLED_MAX + 2; i++) {
+        unsigned doubled = i < ALONE_DOUBLED_MAX ? i : ALONE_DOUBLED_MAX;
+
+        assert_int_equal(turns_until_alone(), ALONE_TURNS << doubled);
+        ping();
+        (void)bench_turn(1);
+        assert_false(is_alone());
+    }
+}
+
+static void test_engine_alone_sooner_again_after_a_long_time(void **state)
+{
+    (void)state;
+    turns_alone();
+    ping();
+    (void)bench_turn(1);
+    assert_int_equal(turns_until_alone(), 2 * ALONE_TURNS);
+    for (unsigned i = 0; i < 2 * ALONE_TURNS * ALONE_LONG; i++)
+        turn_as_durable();
+    assert_true(is_alone());
+    ping();
+    (void)bench_turn(1);
+    assert_int_equal(turns_until_alone(), 2 * ALONE_TURNS);
+}
+
 /* A memory store leaves nothing to the loop. */
 static void test_engine_alone_without_a_disk_has_nothing_to_sync(void **state)
 {
@@ -127,6 +184,8 @@ int main(int argc, char **argv)
         MEMORY(test_engine_alone_no_more_when_somebody_asks),
         MEMORY(test_engine_alone_no_more_with_a_task_that_is_not_durable),
         MEMORY(test_engine_alone_no_more_with_a_result_that_is_not_durable),
+        MEMORY(test_engine_alone_twice_as_late_each_time_that_somebody_comes),
+        MEMORY(test_engine_alone_sooner_again_after_a_long_time),
         MEMORY(test_engine_alone_without_a_disk_has_nothing_to_sync),
     };
 
