@@ -28,6 +28,26 @@ static void check_hand(const struct core *c, uint32_t slot, const struct task *t
     GANGER_ASSERT(lane_of(c, t)->pool == k->pool);
 }
 
+/* It has a place in the heap, or stands in the row of its policy, whose first has one. */
+static void check_ended(const struct core *c, uint32_t slot, const struct task *t)
+{
+    const struct policy *y = policy_of(c, t);
+
+    if ((t->marks & MARK_KEPT) == 0) {
+        GANGER_ASSERT(t->waiters == 0 && t->heap_pos != 0);
+        return;
+    }
+    GANGER_ASSERT(t->heap_pos == 0 && y->heap_pos != 0);
+    if (t->kept_prev == 0)
+        GANGER_ASSERT(y->kept_head == slot && heap_when(&c->heap, y->heap_pos) == t->when);
+    if (t->kept_next == 0) {
+        GANGER_ASSERT(y->kept_tail == slot);
+        return;
+    }
+    GANGER_ASSERT(task_at(c, t->kept_next)->kept_prev == slot);
+    GANGER_ASSERT(task_at(c, t->kept_next)->when >= t->when);
+}
+
 /* Permits are held in a hand and nowhere else; an ended task has no waiters. */
 static void check_task(const struct core *c, uint32_t slot)
 {
@@ -39,10 +59,8 @@ static void check_task(const struct core *c, uint32_t slot)
     GANGER_ASSERT(t->state != TASK_BLOCKED || t->parked != 0);
     if (in_hand)
         check_hand(c, slot, t);
-    if (state_is_end(t->state)) {
-        GANGER_ASSERT(t->waiters == 0);
-        GANGER_ASSERT(t->heap_pos != 0);
-    }
+    if (state_is_end(t->state))
+        check_ended(c, slot, t);
     if (t->state == TASK_DELAYED && (t->marks & MARK_HELD) == 0)
         GANGER_ASSERT(t->heap_pos != 0);
     GANGER_ASSERT(t->attempts <= policy_of(c, t)->attempts_max || t->attempts <= 1);

@@ -55,6 +55,8 @@ static uint32_t *heap_position(void *ctx, uint32_t kind, uint32_t index)
         return &c->pools[index]->heap_pos;
     case DUE_SEM:
         return &c->sems[index].heap_pos;
+    case DUE_KEPT:
+        return &policy_at(c, index)->heap_pos;
     case DUE_CORE:
         break;
     }

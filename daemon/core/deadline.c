@@ -75,6 +75,9 @@ void deadlines_run(struct core *c)
         case DUE_CORE:
             grace_over(c);
             break;
+        case DUE_KEPT:
+            kept_deadline(c, e.index);
+            break;
         }
     }
 }

@@ -28,18 +28,19 @@
 #include "core/slab.h"
 #include "proto/assert.h"
 
-enum deadline_kind { DUE_TASK, DUE_CHILD, DUE_POOL, DUE_SEM, DUE_CORE };
+enum deadline_kind { DUE_TASK, DUE_CHILD, DUE_POOL, DUE_SEM, DUE_CORE, DUE_KEPT };
 
 /* Bits of task->marks. */
 enum task_mark {
-    MARK_CANCEL = 1,    /* cancel wanted */
-    MARK_LIMIT = 2,     /* over its time limit */
-    MARK_KILLED = 4,    /* the hard kill was asked for */
-    MARK_HELD = 8,      /* DELAYED until the grace is over; in core->held */
-    MARK_WALL = 16,     /* due follows the wall clock */
-    MARK_RETRY = 32,    /* SETTLING goes back to DELAYED, not to an end */
-    MARK_PERMITS = 64,  /* its permits are taken */
-    MARK_BACKOFF = 128, /* DELAYED because of a retry */
+    MARK_CANCEL = 1,        /* cancel wanted */
+    MARK_LIMIT = 2,         /* over its time limit */
+    MARK_KILLED = 4,        /* the hard kill was asked for */
+    MARK_HELD = 8,          /* DELAYED until the grace is over; in core->held */
+    MARK_WALL = 16,         /* due follows the wall clock */
+    MARK_RETRY = 32,        /* SETTLING goes back to DELAYED, not to an end */
+    MARK_PERMITS = 64,      /* its permits are taken */
+    MARK_BACKOFF = 128,     /* DELAYED because of a retry */
+    MARK_KEPT = MARK_RETRY, /* ended: stands in the row of its policy */
 };
 
 /*
@@ -60,13 +61,21 @@ struct task {
             uint32_t next, prev; /* READY: lane; BLOCKED: semaphore's list; held: that list */
         };
         struct {
-            uint32_t child;        /* HANDED, RUNNING, STOPPING */
+            union {
+                uint32_t child;     /* HANDED, RUNNING, STOPPING */
+                uint32_t kept_next; /* ended, in the row of its policy */
+            };
             uint32_t result_bytes; /* SETTLING to an end, ended */
         };
     };
     uintptr_t word; /* of those who own the core */
     uint32_t heap_pos, index_next;
-    uint32_t policy, extra, waiters, call_bytes;
+    uint32_t policy, extra;
+    union {
+        uint32_t waiters;
+        uint32_t kept_prev; /* ended, in the row of its policy: nobody waits for it any more */
+    };
+    uint32_t call_bytes;
     uint16_t attempts;
     uint8_t state, flags, marks, crashes;
     uint8_t end;  /* SETTLING: state to go to */
@@ -85,7 +94,9 @@ struct extra {
 struct policy {
     uint32_t refs, hash_next, hash;
     uint32_t lane;
-    struct lane *in; /* that lane, and its pool: neither ever moves */
+    uint32_t kept_head, kept_tail; /* ended tasks whose outcome is kept, the next to go first */
+    uint32_t heap_pos;             /* when the first of them goes */
+    struct lane *in;               /* that lane, and its pool: neither ever moves */
     struct pool *pool;
     uint8_t jitter_percent, crash_budget, need_count;
     uint16_t attempts_max;
@@ -341,8 +352,6 @@ uint64_t core_random(struct core *c);
 /* task.c */
 int task_admit(struct core *c, const struct core_spec *spec, uint64_t id, uint32_t *ret_slot);
 void task_move(struct core *c, uint32_t slot, enum task_state to);
-/* It has ended, and is forgotten then. */
-void task_keep(struct core *c, uint32_t slot, uint64_t forget_at);
 /* Free it; its cells stay readable until the next step, for those who carry out the effects. */
 void task_free(struct core *c, uint32_t slot);
 void graves_clear(struct core *c);
@@ -438,6 +447,14 @@ void task_end(struct core *c, uint32_t slot, enum task_state end, int code, bool
 int store_event(struct core *c, const struct event *ev);
 void task_forget(struct core *c, uint32_t slot);
 int drop_event(struct core *c, const struct event *ev);
+
+/* kept.c */
+/* The outcome of a task that has ended is kept until FORGET_AT. */
+void kept_enter(struct core *c, uint32_t slot, uint64_t forget_at);
+/* It goes; does nothing for one that does not stand in a row. */
+void kept_leave(struct core *c, uint32_t slot);
+/* The time of the first in the row of POLICY has come. */
+void kept_deadline(struct core *c, uint32_t policy);
 
 /* semaphore.c */
 bool permits_take(struct core *c, uint32_t slot); /* all or none; parks the task when it lacks */

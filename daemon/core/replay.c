@@ -117,7 +117,7 @@ static void replay_end(struct core *c, uint32_t slot, const struct event *ev)
     t->attempts = (uint16_t)ev->number2; /* the last one has no fact of its own */
     effect_add(c, EFFECT_CALL_DONE)->slot = slot;
     task_move(c, slot, ev->state);
-    task_keep(c, slot, ev->time_us);
+    kept_enter(c, slot, ev->time_us);
     t->result_bytes = (uint32_t)ev->number;
 }
 
@@ -128,6 +128,8 @@ static void replay_forget(struct core *c, uint32_t slot)
     e->slot = slot;
     e->id = task_at(c, slot)->id;
     e->own = state_is_end(task_at(c, slot)->state);
+    if (e->own)
+        kept_leave(c, slot);
     task_move(c, slot, TASK_FREE);
     task_free(c, slot);
 }

@@ -49,6 +49,7 @@ static void forget(struct core *c, uint32_t slot, bool kept)
     struct task *t = task_at(c, slot);
     struct effect *e;
 
+    kept_leave(c, slot);
     waiters_drop(c, slot);
     if ((t->flags & CORE_TASK_DURABLE) != 0)
         task_append(c, slot, FACT_FORGET);
@@ -92,7 +93,7 @@ static void finish(struct core *c, uint32_t slot)
         forget(c, slot, false);
         return;
     }
-    task_keep(c, slot, c->now + retention);
+    kept_enter(c, slot, c->now + retention);
     e = effect_add(c, EFFECT_KEPT);
     e->slot = slot;
     e->id = t->id;

@@ -97,15 +97,6 @@ void task_move(struct core *c, uint32_t slot, enum task_state to)
     task_move_of(c, slot, t, policy_of(c, t), to);
 }
 
-void task_keep(struct core *c, uint32_t slot, uint64_t forget_at)
-{
-    struct task *t = task_at(c, slot);
-
-    GANGER_ASSERT(state_is_end(t->state));
-    t->when = forget_at;
-    heap_set(&c->heap, DUE_TASK, slot, forget_at);
-}
-
 /* Everything that admission takes, given back. */
 static void admit_undo(struct core *c, uint32_t slot, uint32_t policy, uint32_t extra)
 {
