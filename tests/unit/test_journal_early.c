@@ -187,8 +187,9 @@ static void test_journal_early_batch_is_there_after_a_crash(void **state)
 }
 
 /*
- * COMPANY_MANY are written while COUNT - COMPANY_MANY stand by, and one more comes when the first are
- * durable. Returns how many batches these were. The disk takes its time, so that it pays to wait.
+ * COMPANY_MANY are written while COUNT - COMPANY_MANY stand by, and one more comes when the first
+ * are durable. Returns how many batches these were. The disk takes its time, so that it pays to
+ * wait.
  */
 static unsigned batches_of(struct rig *rig, unsigned count)
 {
