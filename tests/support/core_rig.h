@@ -162,6 +162,25 @@ static RIG_UNUSED void rig_child_up(struct core_rig *r)
     assert_int_equal(rig_child(r, EVENT_CHILD_READY, 0), 0);
 }
 
+/* The agent comes up, and all PROCESSES of its children are ready. */
+static RIG_UNUSED void rig_children_up(struct core_rig *r, uint32_t processes)
+{
+    r->settings.processes = processes;
+    assert_int_equal(rig_define(r), 0);
+    assert_int_equal(rig_event(r, EVENT_AGENT_UP, r->pool, 0), 0);
+    for (uint32_t child = r->child - processes + 1; child <= r->child; child++)
+        assert_int_equal(
+            rig_step(r, &(struct event){ .type = EVENT_CHILD_READY, .child = child, .gen = 1 }), 0);
+}
+
+/* Another pool, with so many children that are ready; returns it. */
+static RIG_UNUSED uint32_t rig_pool_up(struct core_rig *r, const char *name, uint32_t processes)
+{
+    assert_int_equal(core_pool_add(r->core, name, strlen(name), &r->pool), 0);
+    rig_children_up(r, processes);
+    return r->pool;
+}
+
 /* Submit r->spec; the answer. */
 static RIG_UNUSED int rig_try(struct core_rig *r, uint64_t *ret_id)
 {
@@ -204,6 +223,18 @@ static RIG_UNUSED struct core_task_info rig_info(const struct core_rig *r, uint6
 
     assert_int_equal(core_task_info(r->core, id, &info), 0);
     return info;
+}
+
+/* The child that has this task says that it is done. */
+static RIG_UNUSED void rig_finish(struct core_rig *r, uint64_t id)
+{
+    struct core_task_info info = rig_info(r, id);
+
+    assert_int_equal(rig_step(r, &(struct event){ .type = EVENT_CHILD_RESULT,
+                                     .child = info.child,
+                                     .gen = info.gen,
+                                     .seq = info.seq }),
+        0);
 }
 
 static RIG_UNUSED enum why_reason rig_why(const struct core_rig *r, uint64_t id)

@@ -15,37 +15,13 @@ static uint64_t submit_to(uint32_t pool, uint32_t permits)
     return rig_submit(&rig);
 }
 
-static void finish(uint64_t id)
-{
-    struct core_task_info info = rig_info(&rig, id);
-
-    assert_int_equal(rig_step(&rig, &(struct event){ .type = EVENT_CHILD_RESULT,
-                                        .child = info.child,
-                                        .gen = info.gen,
-                                        .seq = info.seq }),
-        0);
-}
-
-static void pool_up(const char *name, uint32_t processes, uint32_t *ret_pool)
-{
-    assert_int_equal(core_pool_add(rig.core, name, strlen(name), ret_pool), 0);
-    rig.pool = *ret_pool;
-    rig.settings.processes = processes;
-    assert_int_equal(rig_define(&rig), 0);
-    assert_int_equal(rig_event(&rig, EVENT_AGENT_UP, rig.pool, 0), 0);
-    for (uint32_t child = rig.child - processes + 1; child <= rig.child; child++)
-        assert_int_equal(
-            rig_step(&rig, &(struct event){ .type = EVENT_CHILD_READY, .child = child, .gen = 1 }),
-            0);
-}
-
 /* A task of the right holds the one permit, three of the left wait, whose child is busy. */
 static int setup(void **state)
 {
     (void)state;
     rig_open(&rig);
-    pool_up("left", 1, &left);
-    pool_up("right", 2, &right);
+    left = rig_pool_up(&rig, "left", 1);
+    right = rig_pool_up(&rig, "right", 2);
     assert_int_equal(rig_event(&rig, EVENT_SEM_SET, rig.sems[0], 1), 0);
     running = submit_to(right, 1);
     rig_turn(&rig);
@@ -75,7 +51,7 @@ static unsigned pass_until_kept(uint64_t us, unsigned most)
         next = submit_to(right, 1);
         rig_turn(&rig);
         rig.now += us;
-        finish(running);
+        rig_finish(&rig, running);
         rig_turn(&rig);
         if (rig_state(&rig, next) != TASK_RUNNING)
             break;
@@ -134,7 +110,7 @@ static void test_core_reservation_takes_the_child_that_comes(void **state)
     (void)pass_until_kept(10, 200);
     (void)submit_to(left, 0);
     rig_pass(&rig, CORE_RESERVE_BUSY_US - 1);
-    finish(busy);
+    rig_finish(&rig, busy);
     rig_turn(&rig);
     assert_int_equal(rig_state(&rig, waiting[0]), TASK_RUNNING);
     assert_int_equal(rig_state(&rig, next), TASK_BLOCKED);
@@ -147,11 +123,11 @@ static void test_core_reservation_that_lacks_permits_stays(void **state)
 
     (void)state;
     assert_int_equal(rig_event(&rig, EVENT_SEM_SET, rig.sems[0], 2), 0);
-    finish(running);
+    rig_finish(&rig, running);
     for (unsigned i = 0; i < BUSY; i++)
         (void)rig_cancel(&rig, waiting[i]);
     running = submit_to(right, 1);
-    finish(busy);
+    rig_finish(&rig, busy);
     rig_turn(&rig);
     wide = submit_to(left, 2);
     rig_turn(&rig);

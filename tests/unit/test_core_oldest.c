@@ -1,4 +1,4 @@
-/* The time and the turns before a reservation stay with the oldest task, wherever it waits. */
+/* The time before a reservation stays with the oldest task, wherever it waits. */
 #include "tests/support/core_rig.h"
 
 #define TURNS   50
@@ -7,25 +7,12 @@
 static struct core_rig rig;
 static uint32_t left, right;
 
-static void pool_up(const char *name, uint32_t processes, uint32_t *ret_pool)
-{
-    assert_int_equal(core_pool_add(rig.core, name, strlen(name), ret_pool), 0);
-    rig.pool = *ret_pool;
-    rig.settings.processes = processes;
-    assert_int_equal(rig_define(&rig), 0);
-    assert_int_equal(rig_event(&rig, EVENT_AGENT_UP, rig.pool, 0), 0);
-    for (uint32_t child = rig.child - processes + 1; child <= rig.child; child++)
-        assert_int_equal(
-            rig_step(&rig, &(struct event){ .type = EVENT_CHILD_READY, .child = child, .gen = 1 }),
-            0);
-}
-
 static int setup(void **state)
 {
     (void)state;
     rig_open(&rig);
-    pool_up("left", 4, &left);
-    pool_up("right", 4, &right);
+    left = rig_pool_up(&rig, "left", 4);
+    right = rig_pool_up(&rig, "right", 4);
     return 0;
 }
 
@@ -44,17 +31,6 @@ static uint64_t submit_to(uint32_t pool, unsigned first, unsigned count, uint32_
     rig.spec.needs[0] = (struct core_need){ rig.sems[first], permits };
     rig.spec.needs[1] = (struct core_need){ rig.sems[first + 1], permits };
     return rig_submit(&rig);
-}
-
-static void finish(uint64_t id)
-{
-    struct core_task_info info = rig_info(&rig, id);
-
-    assert_int_equal(rig_step(&rig, &(struct event){ .type = EVENT_CHILD_RESULT,
-                                        .child = info.child,
-                                        .gen = info.gen,
-                                        .seq = info.seq }),
-        0);
 }
 
 static uint64_t reserved_by(unsigned sem)
@@ -83,7 +59,7 @@ static void test_core_oldest_that_moves_between_semaphores_reserves(void **state
     for (; turn < TURNS && reserved_by(0) == 0; turn++) {
         rig_pass(&rig, TURN_US);
         next = submit_to(right, turn % 2, 1, 1);
-        finish(running[turn % 2]);
+        rig_finish(&rig, running[turn % 2]);
         rig_turn(&rig);
         running[turn % 2] = next;
     }
@@ -106,7 +82,7 @@ static void test_core_oldest_that_is_woken_in_vain_reserves(void **state)
         next = submit_to(right, 0, 1, 2);
         rig_pass(&rig, TURN_US);
         (void)submit_to(left, 0, 0, 0); /* so that the left comes behind the right */
-        finish(running);
+        rig_finish(&rig, running);
         rig_turn(&rig);
         running = next;
     }

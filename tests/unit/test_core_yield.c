@@ -15,13 +15,7 @@ static int setup(void **state)
 {
     (void)state;
     rig_open(&rig);
-    rig.settings.processes = 6;
-    assert_int_equal(rig_define(&rig), 0);
-    assert_int_equal(rig_event(&rig, EVENT_AGENT_UP, rig.pool, 0), 0);
-    for (uint32_t child = rig.child - 5; child <= rig.child; child++)
-        assert_int_equal(
-            rig_step(&rig, &(struct event){ .type = EVENT_CHILD_READY, .child = child, .gen = 1 }),
-            0);
+    rig_children_up(&rig, 6);
     assert_int_equal(open_session(INNER), 0);
     assert_int_equal(open_session(OTHER), 0);
     return 0;
