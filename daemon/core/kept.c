@@ -5,7 +5,8 @@
  * which they ended: they stand in a row of their policy, and only the first of the row has a place
  * in the heap. To enter and to leave a heap of a hundred thousand took a third of the time of a
  * turn that caught up with a stall. One that is out of order (the clock of a replayed end was
- * another, or its retention) has a place in the heap for itself.
+ * another, or its retention) has a place in the heap for itself. The heap has room for every task,
+ * so the row takes that of its first.
  */
 #include "core/internal.h"
 

@@ -56,7 +56,7 @@ void task_leave(
     if (y->need_count > 0 && (t->state == TASK_READY || t->state == TASK_BLOCKED) &&
         to != TASK_READY && to != TASK_BLOCKED) {
         sem_forget_reserve(c, slot);
-        t->when = 0;
+        t->when = 0; /* its time as the oldest is over: oldest_ms shares this place */
     }
 }
 

@@ -9,8 +9,10 @@
 #include "proto/assert.h"
 #include "proto/err.h"
 
-/* The batch that is under way may be left to the loop's thread. Until that is over the writer is
- * the loop's. */
+/*
+ * The batch that is under way may be left to the loop's thread. Until that is over the writer is
+ * the loop's.
+ */
 enum here {
     HERE_NOT,
     HERE_LEFT, /* the loop will take it up, or leave it to the thread after all */

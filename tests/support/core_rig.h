@@ -148,6 +148,15 @@ static RIG_UNUSED void rig_close(struct core_rig *r)
     r->core = NULL;
 }
 
+/* A core of epoch 2 before EVENT_START. */
+static RIG_UNUSED void rig_open_again(struct core_rig *r)
+{
+    rig_open(r);
+    rig_close(r);
+    r->appended_count = r->stored_count = 0;
+    rig_new(r, 2);
+}
+
 static RIG_UNUSED int rig_child(struct core_rig *r, enum event_type type, uint32_t seq)
 {
     return rig_step(

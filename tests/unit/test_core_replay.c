@@ -5,14 +5,10 @@
 
 static struct core_rig rig;
 
-/* A core of epoch 2 before EVENT_START. */
 static int setup(void **state)
 {
     (void)state;
-    rig_open(&rig);
-    rig_close(&rig);
-    rig.appended_count = rig.stored_count = 0;
-    rig_new(&rig, 2);
+    rig_open_again(&rig);
     return 0;
 }
 
