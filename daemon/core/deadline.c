@@ -52,6 +52,7 @@ void deadlines_run(struct core *c)
 {
     unsigned n = 0;
 
+    kept_turn(c);
     while (c->heap.count > 0 && c->heap.entries[1].when <= c->now) {
         struct heap_entry e = c->heap.entries[1];
 

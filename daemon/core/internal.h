@@ -260,6 +260,8 @@ struct core {
     uint64_t looked;                  /* tasks looked at to wake some, for the tests */
     uint32_t grace_pos;               /* heap position of the grace's end */
     bool more;                        /* a turn stopped early: another one at once */
+    uint32_t kept_entered;            /* outcomes that are kept, since the last turn */
+    uint32_t kept_gone, kept_most;    /* forgotten in this turn, of so many at most */
     struct core_stats totals;
     struct effect *effects;
     size_t effect_count, effect_cap;
@@ -453,7 +455,8 @@ int drop_event(struct core *c, const struct event *ev);
 void kept_enter(struct core *c, uint32_t slot, uint64_t forget_at);
 /* It goes; does nothing for one that does not stand in a row. */
 void kept_leave(struct core *c, uint32_t slot);
-/* The time of the first in the row of POLICY has come. */
+/* A turn begins; and in it the time of the first in the row of POLICY has come. */
+void kept_turn(struct core *c);
 void kept_deadline(struct core *c, uint32_t policy);
 
 /* semaphore.c */

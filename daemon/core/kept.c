@@ -7,8 +7,17 @@
  * turn that caught up with a stall. One that is out of order (the clock of a replayed end was
  * another, or its retention) has a place in the heap for itself. The heap has room for every task,
  * so the row takes that of its first.
+ *
+ * To forget is work that can wait: a task that was last touched a retention ago is in no cache any
+ * more, and takes longer to be forgotten than it took to be run. What a stall has held up is due to
+ * be forgotten all at once, a retention later, so it is done in small parts, between which others
+ * have their turn, and in larger ones only when it is late, at least as fast as others enter.
  */
 #include "core/internal.h"
+
+#define FORGET_STEP      256u  /* in one turn, of all rows */
+#define FORGET_LATE_US   20000u
+#define FORGET_LATE_STEP 1024u /* of a row whose first should have gone so long ago */
 
 static void row_deadline(struct core *c, uint32_t policy)
 {
@@ -25,6 +34,7 @@ void kept_enter(struct core *c, uint32_t slot, uint64_t forget_at)
 
     GANGER_ASSERT(state_is_end(t->state) && t->waiters == 0 && (t->marks & MARK_KEPT) == 0);
     t->when = forget_at;
+    c->kept_entered++;
     if (last != 0 && task_at(c, last)->when > forget_at) {
         heap_set(&c->heap, DUE_TASK, slot, forget_at);
         return;
@@ -63,7 +73,29 @@ void kept_leave(struct core *c, uint32_t slot)
     row_deadline(c, t->policy);
 }
 
+void kept_turn(struct core *c)
+{
+    c->kept_most = c->kept_entered < FORGET_LATE_STEP / 2 ? FORGET_LATE_STEP : 2 * c->kept_entered;
+    c->kept_entered = c->kept_gone = 0;
+}
+
+/* How many may be forgotten in this turn, when the first of Y goes next. */
+static uint32_t step_of(const struct core *c, const struct policy *y)
+{
+    return task_at(c, y->kept_head)->when + FORGET_LATE_US < c->now ? c->kept_most : FORGET_STEP;
+}
+
 void kept_deadline(struct core *c, uint32_t policy)
 {
-    task_forget(c, policy_at(c, policy)->kept_head);
+    const struct policy *y = policy_at(c, policy);
+
+    while (y->kept_head != 0 && task_at(c, y->kept_head)->when <= c->now && !effects_crowded(c)) {
+        if (c->kept_gone >= step_of(c, y)) {
+            heap_set(&c->heap, DUE_KEPT, policy, c->now + 1); /* behind all that is due */
+            c->more = true;
+            return;
+        }
+        c->kept_gone++;
+        task_forget(c, y->kept_head);
+    }
 }
