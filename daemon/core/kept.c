@@ -97,5 +97,7 @@ void kept_deadline(struct core *c, uint32_t policy)
         }
         c->kept_gone++;
         task_forget(c, y->kept_head);
+        if (y->kept_head != 0)
+            __builtin_prefetch(task_at(c, task_at(c, y->kept_head)->kept_next), 1);
     }
 }

@@ -133,6 +133,7 @@ static void *cell_take(struct chunk **room, size_t bytes)
     if (p != NULL) {
         UNPOISON(p, bytes < sizeof *p ? sizeof *p : bytes);
         k->free = p->next;
+        __builtin_prefetch(k->free, 1); /* the next one to be taken, given back long ago, maybe */
     } else {
         p = (struct cell *)(void *)((char *)k + k->used);
         UNPOISON(p, bytes);

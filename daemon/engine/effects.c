@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <syslog.h>
 
+#define FORGET_AHEAD 4 /* effects; a durable task has two */
+
 static void run_ended(struct engine *e, const struct effect *f, struct body *outcome)
 {
     struct msg_end end = { .req = f->req,
@@ -124,6 +126,18 @@ static void run_pool(struct engine *e, const struct effect *f)
     }
 }
 
+/*
+ * F forgets a task, and many more are forgotten in the same step. What the next ones have was last
+ * touched a retention ago: it is on its way to the cache while F is carried out.
+ */
+static void forget_ahead(struct engine *e, const struct effect *f, const struct effect *end)
+{
+    if (end - f > 2 * FORGET_AHEAD && f[2 * FORGET_AHEAD].type == EFFECT_FORGET)
+        entry_fetch(e, f[2 * FORGET_AHEAD].slot);
+    if (end - f > FORGET_AHEAD && f[FORGET_AHEAD].type == EFFECT_FORGET)
+        entry_fetch_body(e, f[FORGET_AHEAD].slot);
+}
+
 /* What not every task has. */
 static void run(struct engine *e, const struct effect *f)
 {
@@ -139,7 +153,7 @@ static void run(struct engine *e, const struct effect *f)
         return;
     case EFFECT_FORGET:
         if (f->own)
-            kept_remove(e, f->slot);
+            kept_remove(e, f->slot, f->id);
         entry_drop(e, f->slot);
         return;
     case EFFECT_CALL_DONE:
@@ -172,5 +186,7 @@ void effects_run(struct engine *e)
             fact_append(e, f->slot, f->id, (enum fact)f->fact);
         else
             run(e, f);
+        if (f->type == EFFECT_FORGET)
+            forget_ahead(e, f, end);
     }
 }

@@ -25,6 +25,19 @@ struct body *entry_body(const struct engine *e, uint32_t slot)
                                     : ((struct durable *)(word - IS_DURABLE))->body;
 }
 
+void entry_fetch(const struct engine *e, uint32_t slot)
+{
+    __builtin_prefetch((void *)(*core_slot_word(e->core, slot) & ~(uintptr_t)IS_DURABLE), 1);
+}
+
+void entry_fetch_body(const struct engine *e, uint32_t slot)
+{
+    const struct durable *d = entry_durable(e, slot);
+
+    if (d != NULL)
+        __builtin_prefetch(d->body, 1);
+}
+
 void entry_body_set(struct engine *e, uint32_t slot, struct body *body)
 {
     struct durable *d = entry_durable(e, slot);

@@ -13,7 +13,7 @@
  *   semaphores.c limits that were set by hand
  *   record.c    facts <-> bytes of the journal
  *   replay.c    journal -> core
- *   kept.c      how much of that may be kept
+ *   kept.c      how much of that may be kept; row.c: a row of ids
  *   outcome.c   what is kept of how a task ended
  *   children.c  what agents and children report
  */
@@ -22,6 +22,7 @@
 
 #include "core/core.h"
 #include "engine/engine.h"
+#include "engine/row.h"
 #include "proto/assert.h"
 #include "store/store.h"
 
@@ -74,9 +75,10 @@ struct pending {
 
 /* Ended tasks whose outcome is kept, the first to end first; some may be forgotten meanwhile. */
 struct kept {
-    struct kept_piece *first, *last; /* of the row of ids; NULL if it is empty */
-    uint32_t taken;                  /* ids of the first piece that are gone */
-    uint64_t bytes;                  /* of outcomes that are kept */
+    struct row swept, rest; /* ids; `rest` comes behind */
+    bool sweeps;            /* a round is under way */
+    uint64_t live;          /* outcomes that are kept */
+    uint64_t bytes;         /* of these */
 };
 
 /* A submit between its admission and its first effect. */
@@ -188,6 +190,9 @@ void effects_run(struct engine *e);
 /* entry.c */
 /* The call of a task; once its outcome is known, the outcome (may be NULL). */
 struct body *entry_body(const struct engine *e, uint32_t slot);
+/* What SLOT keeps is needed soon: bring it to the cache; and then its body, when that is there. */
+void entry_fetch(const struct engine *e, uint32_t slot);
+void entry_fetch_body(const struct engine *e, uint32_t slot);
 /* Another BODY (may be NULL), whose reference is taken; the one before is dropped. */
 void entry_body_set(struct engine *e, uint32_t slot, struct body *body);
 /* NULL if it is not durable. */
@@ -249,7 +254,7 @@ size_t record_task_bytes(const struct engine *e, const struct core_spec *spec, s
 
 /* kept.c */
 void kept_add(struct engine *e, uint32_t slot, uint64_t id);
-void kept_remove(struct engine *e, uint32_t slot);
+void kept_remove(struct engine *e, uint32_t slot, uint64_t id);
 void kept_bound(struct engine *e); /* forget early what is over the bound, a step of it */
 void kept_done(struct engine *e);
 

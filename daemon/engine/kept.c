@@ -1,20 +1,17 @@
 /*
  * Kept results: how many bytes of outcomes wait for somebody to ask. Beyond the bound those that
  * ended first are forgotten before their time, so that results cannot fill the memory.
+ *
+ * They stand in a row in the order in which they ended. Most are forgotten in that order and leave
+ * it from its front. Those that go before others, since they were kept for a shorter time, leave
+ * their ids behind: when these are more than half of the row it is swept, a few ids each time that
+ * a result comes or goes.
  */
 #include "engine/internal.h"
 
-#include <stdlib.h>
-
-#define KEPT_STEP 1024u /* forgotten early in one turn */
-#define PIECE_IDS 1022u
-
-/* A row in pieces: to copy the ids of millions of tasks at once would be a long pause. */
-struct kept_piece {
-    struct kept_piece *next;
-    uint32_t count;
-    uint64_t ids[PIECE_IDS];
-};
+#define KEPT_STEP   1024u /* forgotten early in one turn */
+#define SWEEP_STEP  4u    /* ids that are looked at each time */
+#define SWEEP_SLACK 4096u /* ids of forgotten tasks that are no reason to sweep */
 
 static uint64_t bytes_of(struct engine *e, uint32_t slot)
 {
@@ -23,48 +20,32 @@ static uint64_t bytes_of(struct engine *e, uint32_t slot)
     return b == NULL ? 0 : b->len;
 }
 
-static bool grow(struct kept *k)
+/* The row that begins with those that ended first. */
+static struct row *front_of(struct kept *k)
 {
-    struct kept_piece *p = malloc(sizeof *p);
-
-    if (p == NULL)
-        return false;
-    p->next = NULL;
-    p->count = 0;
-    if (k->last == NULL)
-        k->first = p;
-    else
-        k->last->next = p;
-    k->last = p;
-    return true;
+    return k->swept.count > 0 ? &k->swept : &k->rest;
 }
 
-static uint64_t front(const struct kept *k)
+/* Whether to begin is asked of the whole row: between two rounds nothing stands in `swept`. */
+static void sweep(struct engine *e)
 {
-    return k->first->ids[k->taken];
-}
+    struct kept *k = &e->kept;
 
-static uint64_t pop(struct kept *k)
-{
-    struct kept_piece *p = k->first;
-    uint64_t id = front(k);
+    if (!k->sweeps && k->rest.count <= 2 * k->live + SWEEP_SLACK)
+        return;
+    k->sweeps = true;
+    for (unsigned n = 0; n < SWEEP_STEP && k->rest.count > 0; n++) {
+        uint64_t id = row_pop(&k->rest);
 
-    if (++k->taken < p->count)
-        return id;
-    k->taken = 0;
-    k->first = p->next;
-    if (k->first == NULL)
-        k->last = NULL;
-    free(p);
-    return id;
-}
-
-/* Those at the front that were forgotten meanwhile; a few at a time, since they may be many. */
-static void trim(struct engine *e)
-{
-    for (unsigned n = 0;
-         n < 2 && e->kept.first != NULL && core_task_slot(e->core, front(&e->kept)) == 0; n++)
-        (void)pop(&e->kept);
+        /* Without memory for its id it keeps its time, and only that. */
+        if (core_task_slot(e->core, id) != 0)
+            (void)row_push(&k->swept, id);
+    }
+    if (k->rest.count > 0)
+        return;
+    k->rest = k->swept;
+    k->swept = (struct row){ 0 };
+    k->sweeps = false;
 }
 
 void kept_add(struct engine *e, uint32_t slot, uint64_t id)
@@ -72,33 +53,41 @@ void kept_add(struct engine *e, uint32_t slot, uint64_t id)
     struct kept *k = &e->kept;
 
     k->bytes += bytes_of(e, slot);
-    trim(e);
-    if ((k->last == NULL || k->last->count == PIECE_IDS) && !grow(k))
-        return; /* it keeps its time, and only that */
-    k->last->ids[k->last->count++] = id;
+    k->live++;
+    (void)row_push(&k->rest, id); /* as above */
+    sweep(e);
 }
 
-void kept_remove(struct engine *e, uint32_t slot)
+void kept_remove(struct engine *e, uint32_t slot, uint64_t id)
 {
-    GANGER_ASSERT(e->kept.bytes >= bytes_of(e, slot));
-    e->kept.bytes -= bytes_of(e, slot);
-    trim(e);
+    struct kept *k = &e->kept;
+    struct row *front = front_of(k);
+    uint64_t bytes = bytes_of(e, slot);
+
+    GANGER_ASSERT(k->bytes >= bytes && k->live > 0);
+    k->bytes -= bytes;
+    k->live--;
+    if (front->count > 0 && row_front(front) == id)
+        (void)row_pop(front);
+    else
+        sweep(e);
 }
 
 void kept_bound(struct engine *e)
 {
-    for (unsigned n = 0;
-         n < KEPT_STEP && e->kept.bytes > e->cfg.results_max && e->kept.first != NULL; n++) {
-        uint64_t id = pop(&e->kept);
+    for (unsigned n = 0; n < KEPT_STEP && e->kept.bytes > e->cfg.results_max; n++) {
+        struct row *front = front_of(&e->kept);
 
+        if (front->count == 0)
+            return;
         e->dropping = true;
-        (void)step(e, &(struct event){ .type = EVENT_DROP, .id = id });
+        (void)step(e, &(struct event){ .type = EVENT_DROP, .id = row_pop(front) });
         e->dropping = false;
     }
 }
 
 void kept_done(struct engine *e)
 {
-    while (e->kept.first != NULL)
-        (void)pop(&e->kept);
+    row_clear(&e->kept.swept);
+    row_clear(&e->kept.rest);
 }

@@ -21,26 +21,51 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Task I has ended and is to be forgotten at FORGET_AT. */
+static void ended_one(unsigned i, uint64_t forget_at)
+{
+    uint32_t slot;
+
+    rig.spec.flags = CORE_TASK_DURABLE;
+    rig.spec.pool = rig.pool;
+    assert_int_equal(
+        rig_step(&rig,
+            &(struct event){
+                .type = EVENT_REPLAY_TASK, .id = ID(i), .spec = &rig.spec, .ret_slot = &slot }),
+        0);
+    assert_int_equal(rig_step(&rig, &(struct event){ .type = EVENT_REPLAY_END,
+                                        .id = ID(i),
+                                        .state = TASK_DONE,
+                                        .number2 = 1,
+                                        .time_us = forget_at }),
+        0);
+}
+
 /* Tasks that have ended and are to be forgotten after these many steps of time each. */
 static void ended(const unsigned *steps)
 {
-    rig.spec.flags = CORE_TASK_DURABLE;
-    rig.spec.pool = rig.pool;
-    for (unsigned i = 0; i < TASKS; i++) {
-        uint32_t slot;
+    for (unsigned i = 0; i < TASKS; i++)
+        ended_one(i, rig.now + steps[i] * (uint64_t)STEP_US);
+}
 
-        assert_int_equal(
-            rig_step(&rig,
-                &(struct event){
-                    .type = EVENT_REPLAY_TASK, .id = ID(i), .spec = &rig.spec, .ret_slot = &slot }),
-            0);
-        assert_int_equal(rig_step(&rig, &(struct event){ .type = EVENT_REPLAY_END,
-                                            .id = ID(i),
-                                            .state = TASK_DONE,
-                                            .number2 = 1,
-                                            .time_us = rig.now + steps[i] * (uint64_t)STEP_US }),
-            0);
-    }
+/* COUNT tasks that are all to be forgotten at the time that is returned. */
+static uint64_t ended_many(unsigned count)
+{
+    uint64_t due = rig.now + RIG_SECOND;
+
+    for (unsigned i = 0; i < count; i++)
+        ended_one(i, due);
+    rig_start(&rig, false);
+    return due;
+}
+
+/* How many a turn at NOW forgets. */
+static unsigned forgotten_at(uint64_t now)
+{
+    rig.now = now;
+    rig.appended_count = rig.stored_count = 0;
+    rig_turn(&rig);
+    return rig_count(&rig, EFFECT_FORGET);
 }
 
 static bool is_known(unsigned i)
@@ -104,12 +129,69 @@ static void test_core_kept_are_dropped_wherever_they_stand(void **state)
     }
 }
 
+/* Others that are due, though later than they, need not wait until all of them are gone. */
+static void test_core_kept_go_in_small_parts(void **state)
+{
+    uint64_t due, delayed;
+
+    (void)state;
+    due = ended_many(600);
+    rig.spec.flags = 0;
+    rig.spec.due_us = due + 5;
+    delayed = rig_submit(&rig);
+    assert_int_equal(forgotten_at(due - 1), 0);
+    assert_int_equal(core_deadline(rig.core), due);
+    assert_int_equal(forgotten_at(due + 10), 256);
+    assert_int_equal(rig_state(&rig, delayed), TASK_READY);
+    assert_int_equal(core_deadline(rig.core), rig.now);
+    assert_int_equal(forgotten_at(due + 11), 256);
+    assert_int_equal(forgotten_at(due + 12), 88);
+    assert_int_equal(core_deadline(rig.core), CORE_NEVER);
+}
+
+/* Two rows share the part. */
+static void test_core_kept_of_two_kinds_share_a_part(void **state)
+{
+    uint64_t due = rig.now + RIG_SECOND;
+
+    (void)state;
+    for (unsigned i = 0; i < 400; i++) {
+        rig.spec.retention_us = RIG_SECOND + i % 2;
+        ended_one(i, due);
+    }
+    rig_start(&rig, false);
+    assert_int_equal(forgotten_at(due), 256);
+    assert_int_equal(forgotten_at(due + 1), 144);
+}
+
+/* Late by more than this they go faster, and at least twice as fast as others enter. */
+static void test_core_kept_that_are_late_keep_up(void **state)
+{
+    uint64_t due, ids[700];
+
+    (void)state;
+    due = ended_many(3200);
+    assert_int_equal(forgotten_at(due + 20000), 256);
+    assert_int_equal(forgotten_at(due + 20001), 1024);
+    rig.spec.flags = 0;
+    for (unsigned i = 0; i < 700; i++) {
+        ids[i] = rig_submit(&rig);
+        assert_int_equal(rig_cancel(&rig, ids[i]), 0);
+    }
+    assert_int_equal(forgotten_at(due + 20002), 1400);
+    assert_int_equal(forgotten_at(due + 20003), 520);
+    assert_int_equal(rig_state(&rig, ids[699]), TASK_CANCELLED);
+}
+
 int main(int argc, char **argv)
 {
 #define RIG(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         RIG(test_core_kept_go_at_their_time),
         RIG(test_core_kept_are_dropped_wherever_they_stand),
+        RIG(test_core_kept_go_in_small_parts),
+        RIG(test_core_kept_of_two_kinds_share_a_part),
+        RIG(test_core_kept_that_are_late_keep_up),
     };
 
     return test_main(argc, argv, tests, sizeof tests / sizeof tests[0]);

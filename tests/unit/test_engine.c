@@ -352,79 +352,6 @@ static void test_engine_bound_of_tasks_is_named_by_its_key(void **state)
     refused(&m, GANGER_EFULL, "limits.tasks");
 }
 
-static void test_engine_forgets_a_result_on_request(void **state)
-{
-    struct msg_submit m = submit_to("p", 7, 0);
-    uint64_t id;
-
-    (void)state;
-    (void)bench_pool("p", 1);
-    engine_submit(bench.engine, SESSION, &m);
-    finish(bench_await(NOTE_HAND, 0), 0, "\xc0", 1);
-    id = bench_last(NOTE_ACCEPTED)->id;
-    ask(VERB_FORGET, 2, id, "", 0);
-    assert_int_equal(bench_last(NOTE_REPLY)->code, 0);
-    ask(VERB_STATUS, 3, id, "", 0);
-    assert_int_equal(bench_last(NOTE_REPLY)->code, GANGER_ENOTASK);
-}
-
-static void test_engine_results_over_their_bound_go_first_to_end_first(void **state)
-{
-    struct msg_submit m = submit_to("p", 7, 0);
-    unsigned from;
-    uint64_t id[3];
-
-    (void)state;
-    (void)bench_pool("p", 1);
-    engine_set_results_max(bench.engine, 200);
-    for (unsigned i = 0; i < 3; i++) {
-        uint8_t result[100] = { 0xc4, 98 };
-
-        from = bench.count;
-        engine_submit(bench.engine, SESSION, &m);
-        id[i] = bench_await(NOTE_ACCEPTED, from)->id;
-        finish(bench_await(NOTE_HAND, from), 0, result, sizeof result);
-    }
-    (void)bench_turn(0);
-    ask(VERB_STATUS, 1, id[0], "", 0);
-    assert_int_equal(bench_last(NOTE_REPLY)->code, GANGER_ENOTASK);
-    ask(VERB_STATUS, 2, id[1], "", 0);
-    assert_int_equal(bench_last(NOTE_REPLY)->code, 0);
-    ask(VERB_STATUS, 3, id[2], "", 0);
-    assert_int_equal(bench_last(NOTE_REPLY)->code, 0);
-}
-
-/* Thousands are kept; every third is forgotten by hand, the bound then takes the oldest of all. */
-static void test_engine_thousands_of_results_go_first_to_end_first(void **state)
-{
-    static uint64_t id[3000];
-    struct msg_submit m = submit_to("p", 7, 0);
-
-    (void)state;
-    (void)bench_pool("p", 1);
-    for (unsigned i = 0; i < 3000; i++) {
-        bench.count = 0;
-        engine_submit(bench.engine, SESSION, &m);
-        id[i] = bench_await(NOTE_ACCEPTED, 0)->id;
-        finish(bench_await(NOTE_HAND, 0), 0, "\xc0", 1);
-        if (i % 3 == 0)
-            ask(VERB_FORGET, 2, id[i], "", 0);
-    }
-    engine_set_results_max(bench.engine, 100); /* of one byte each */
-    for (unsigned i = 0; i < 10; i++)
-        (void)bench_turn(0);
-    for (unsigned i = 0, left = 0; i < 3000; i++) {
-        bench.count = 0;
-        ask(VERB_STATUS, 3, id[2999 - i], "", 0);
-        if ((2999 - i) % 3 == 0 || left == 100) {
-            assert_int_equal(bench_last(NOTE_REPLY)->code, GANGER_ENOTASK);
-        } else {
-            assert_int_equal(bench_last(NOTE_REPLY)->code, 0);
-            left++;
-        }
-    }
-}
-
 static void test_engine_clock_jump_moves_a_wall_clock_start(void **state)
 {
     struct msg_submit m = submit_to("p", 7, 0);
@@ -495,15 +422,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(
             test_engine_unknown_verb_is_refused_by_number, bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(
-            test_engine_forgets_a_result_on_request, bench_setup_memory, bench_teardown),
-        cmocka_unit_test_setup_teardown(
             test_engine_clock_jump_moves_a_wall_clock_start, bench_setup_memory, bench_teardown),
-        cmocka_unit_test_setup_teardown(test_engine_thousands_of_results_go_first_to_end_first,
-            bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_engine_delay_ignores_a_clock_jump, bench_setup_memory, bench_teardown),
-        cmocka_unit_test_setup_teardown(test_engine_results_over_their_bound_go_first_to_end_first,
-            bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(
             test_engine_odd_semaphore_name_is_refused, bench_setup_memory, bench_teardown),
         cmocka_unit_test_setup_teardown(
