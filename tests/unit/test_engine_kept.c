@@ -131,6 +131,29 @@ static void test_engine_row_of_results_is_as_long_as_they_are_many(void **state)
         assert_int_equal(is_known(id[i]), i >= 15);
 }
 
+/* In the midst of a round as well the oldest go first. */
+static void test_engine_row_of_results_keeps_its_order_while_it_is_swept(void **state)
+{
+    static uint64_t id[200];
+    unsigned count = 0;
+
+    (void)state;
+    (void)bench_pool("p", 1);
+    for (unsigned i = 0; bench.engine->kept.swept.count < 20; i++) {
+        uint64_t kept = done_and_kept_for(i % 50 == 0 ? 3600000 : 2);
+
+        assert_true(i < 50 * 200);
+        if (i % 50 == 0)
+            id[count++] = kept;
+        (void)bench_turn(1000);
+    }
+    assert_true(bench.engine->kept.rest.count > 0);
+    engine_set_results_max(bench.engine, bench.engine->kept.bytes - 10); /* of one byte each */
+    (void)bench_turn(0);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(is_known(id[i]), i >= 10);
+}
+
 /* Those that go in the order in which they came leave nothing that is to be swept. */
 static void test_engine_row_of_results_loses_its_front_with_them(void **state)
 {
@@ -155,6 +178,7 @@ int main(int argc, char **argv)
         MEMORY(test_engine_results_over_their_bound_go_first_to_end_first),
         MEMORY(test_engine_thousands_of_results_go_first_to_end_first),
         MEMORY(test_engine_row_of_results_is_as_long_as_they_are_many),
+        MEMORY(test_engine_row_of_results_keeps_its_order_while_it_is_swept),
         MEMORY(test_engine_row_of_results_loses_its_front_with_them),
     };
 
