@@ -39,7 +39,7 @@ static void check_ended(const struct core *c, uint32_t slot, const struct task *
     }
     GANGER_ASSERT(t->heap_pos == 0 && y->heap_pos != 0);
     if (t->kept_prev == 0)
-        GANGER_ASSERT(y->kept_head == slot && heap_when(&c->heap, y->heap_pos) >= t->when);
+        GANGER_ASSERT(y->kept_head == slot && heap_when(&c->heap, y->heap_pos) == t->when);
     if (t->kept_next == 0) {
         GANGER_ASSERT(y->kept_tail == slot);
         return;

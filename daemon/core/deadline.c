@@ -47,40 +47,44 @@ void task_deadline(struct core *c, uint32_t slot)
     }
 }
 
+static void deadline(struct core *c, struct heap_entry e)
+{
+    switch ((enum deadline_kind)e.kind) {
+    case DUE_TASK:
+        task_deadline(c, e.index);
+        return;
+    case DUE_CHILD:
+        child_deadline(c, e.index);
+        return;
+    case DUE_POOL:
+        pool_deadline(c, e.index);
+        return;
+    case DUE_SEM:
+        sem_deadline(c, e.index);
+        return;
+    case DUE_CORE:
+        grace_over(c);
+        return;
+    case DUE_KEPT:
+        kept_deadline(c, e.index);
+        return;
+    }
+}
+
 /* What comes due together is done in parts, so that a turn stays short. */
 void deadlines_run(struct core *c)
 {
     unsigned n = 0;
 
-    kept_turn(c);
+    kept_turn_begin(c);
     while (c->heap.count > 0 && c->heap.entries[1].when <= c->now) {
-        struct heap_entry e = c->heap.entries[1];
-
         if (effects_crowded(c) || n++ >= DEADLINES_STEP) {
             c->more = true;
-            return;
-        }
-        switch ((enum deadline_kind)e.kind) {
-        case DUE_TASK:
-            task_deadline(c, e.index);
-            break;
-        case DUE_CHILD:
-            child_deadline(c, e.index);
-            break;
-        case DUE_POOL:
-            pool_deadline(c, e.index);
-            break;
-        case DUE_SEM:
-            sem_deadline(c, e.index);
-            break;
-        case DUE_CORE:
-            grace_over(c);
-            break;
-        case DUE_KEPT:
-            kept_deadline(c, e.index);
             break;
         }
+        deadline(c, c->heap.entries[1]);
     }
+    kept_turn_end(c);
 }
 
 /* Nothing more starts; what was not begun comes back so that it is in the journal only. */

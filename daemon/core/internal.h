@@ -96,6 +96,7 @@ struct policy {
     uint32_t lane;
     uint32_t kept_head, kept_tail; /* ended tasks whose outcome is kept, the next to go first */
     uint32_t heap_pos;             /* when the first of them goes */
+    uint32_t put_off_next;         /* of the rows that go on in the next turn */
     struct lane *in;               /* that lane, and its pool: neither ever moves */
     struct pool *pool;
     uint8_t jitter_percent, crash_budget, need_count;
@@ -262,6 +263,7 @@ struct core {
     bool more;                        /* a turn stopped early: another one at once */
     uint32_t kept_entered;            /* outcomes that are kept, since the last turn */
     uint32_t kept_gone, kept_most;    /* forgotten in this turn, of so many at most */
+    uint32_t rows_put_off;            /* policies whose rows go on in the next turn */
     struct core_stats totals;
     struct effect *effects;
     size_t effect_count, effect_cap;
@@ -455,9 +457,10 @@ int drop_event(struct core *c, const struct event *ev);
 void kept_enter(struct core *c, uint32_t slot, uint64_t forget_at);
 /* It goes; does nothing for one that does not stand in a row. */
 void kept_leave(struct core *c, uint32_t slot);
-/* A turn begins; and in it the time of the first in the row of POLICY has come. */
-void kept_turn(struct core *c);
+/* The time of the first in the row of POLICY has come; between the two others. */
+void kept_turn_begin(struct core *c);
 void kept_deadline(struct core *c, uint32_t policy);
+void kept_turn_end(struct core *c);
 
 /* semaphore.c */
 bool permits_take(struct core *c, uint32_t slot); /* all or none; parks the task when it lacks */

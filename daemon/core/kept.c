@@ -73,7 +73,7 @@ void kept_leave(struct core *c, uint32_t slot)
     row_deadline(c, t->policy);
 }
 
-void kept_turn(struct core *c)
+void kept_turn_begin(struct core *c)
 {
     c->kept_most = c->kept_entered < FORGET_LATE_STEP / 2 ? FORGET_LATE_STEP : 2 * c->kept_entered;
     c->kept_entered = c->kept_gone = 0;
@@ -85,19 +85,37 @@ static uint32_t step_of(const struct core *c, const struct policy *y)
     return task_at(c, y->kept_head)->when + FORGET_LATE_US < c->now ? c->kept_most : FORGET_STEP;
 }
 
+/* Out of the heap until the turn is over, so that what is due behind it has its turn. */
+static void row_put_off(struct core *c, uint32_t policy)
+{
+    heap_set(&c->heap, DUE_KEPT, policy, CORE_NEVER);
+    policy_at(c, policy)->put_off_next = c->rows_put_off;
+    c->rows_put_off = policy;
+}
+
 void kept_deadline(struct core *c, uint32_t policy)
 {
     const struct policy *y = policy_at(c, policy);
 
     while (y->kept_head != 0 && task_at(c, y->kept_head)->when <= c->now && !effects_crowded(c)) {
         if (c->kept_gone >= step_of(c, y)) {
-            heap_set(&c->heap, DUE_KEPT, policy, c->now + 1); /* behind all that is due */
-            c->more = true;
+            row_put_off(c, policy);
             return;
         }
         c->kept_gone++;
         task_forget(c, y->kept_head);
         if (y->kept_head != 0)
             __builtin_prefetch(task_at(c, task_at(c, y->kept_head)->kept_next), 1);
+    }
+}
+
+void kept_turn_end(struct core *c)
+{
+    while (c->rows_put_off != 0) {
+        uint32_t policy = c->rows_put_off;
+
+        c->rows_put_off = policy_at(c, policy)->put_off_next;
+        row_deadline(c, policy);
+        c->more = true;
     }
 }
