@@ -1,8 +1,10 @@
 #include "core/internal.h"
 
+#ifndef DEADLINES_STEP
 #define DEADLINES_STEP 4096u /* in one turn */
+#endif
 
-static void expire(struct core *c, uint32_t slot)
+void task_expire(struct core *c, uint32_t slot)
 {
     task_end(c, slot, TASK_FAILED, GANGER_EEXPIRED, true);
 }
@@ -24,13 +26,13 @@ void task_deadline(struct core *c, uint32_t slot)
     switch ((enum task_state)t->state) {
     case TASK_DELAYED:
         if (expiry_of(c, t) <= c->now)
-            expire(c, slot);
+            task_expire(c, slot);
         else
             task_ready(c, slot);
         return;
     case TASK_READY:
     case TASK_BLOCKED:
-        expire(c, slot);
+        task_expire(c, slot);
         return;
     case TASK_RUNNING:
         heap_set(&c->heap, DUE_TASK, slot, CORE_NEVER);

@@ -270,8 +270,10 @@ struct core {
 };
 
 /* Effects that there is room for from the start, and how many of those are left to one event. */
+#ifndef EFFECTS_CAP
 #define EFFECTS_CAP      32768u
 #define EFFECTS_RESERVED 8192u
+#endif
 
 static inline struct task *task_at(const struct core *c, uint32_t slot)
 {
@@ -515,5 +517,6 @@ void held_release_some(struct core *c);
 void clock_jump(struct core *c, int64_t jump_us);
 void deadlines_run(struct core *c);
 void task_deadline(struct core *c, uint32_t slot);
+void task_expire(struct core *c, uint32_t slot);
 
 #endif

@@ -15,9 +15,13 @@
  */
 #include "core/internal.h"
 
-#define FORGET_STEP      256u  /* in one turn, of all rows */
-#define FORGET_LATE_US   20000u
-#define FORGET_LATE_STEP 1024u /* of a row whose first should have gone so long ago */
+#ifndef FORGET_STEP
+#define FORGET_STEP 256u /* in one turn, of all rows */
+#endif
+#ifndef FORGET_LATE_STEP
+#define FORGET_LATE_STEP 1024u /* of a row whose first should have gone ... */
+#endif
+#define FORGET_LATE_US 20000u /* ... so long ago */
 
 static void row_deadline(struct core *c, uint32_t policy)
 {

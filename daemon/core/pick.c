@@ -50,10 +50,16 @@ static uint32_t hands_left(const struct pool *p, const struct child *k)
 /* Take the pool's best task to CHILD; false when that task cannot go there now. */
 static bool take(struct core *c, uint32_t child, uint32_t slot)
 {
-    const struct policy *y = policy_of(c, task_at(c, slot));
+    const struct task *t = task_at(c, slot);
+    const struct policy *y = policy_of(c, t);
     const struct lane *in = y->in;
     uint32_t lane = y->lane;
 
+    /* So many deadlines are due that its own was put off to the next turn. */
+    if (t->extra != 0 && expiry_of(c, t) <= c->now) {
+        task_expire(c, slot);
+        return true;
+    }
     if (y->need_count > 0) {
         if (in_hand(c, child) > 0)
             return false;

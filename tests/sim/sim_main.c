@@ -2,6 +2,7 @@
 
 #include "proto/assert.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -18,8 +19,8 @@ static uint32_t running_steps;
 
 static void say_seed(void)
 {
-    (void)fprintf(stderr, "replay with: sim_core --seed %llu --steps %u --trace\n",
-        (unsigned long long)running_seed, running_steps);
+    (void)fprintf(stderr, "replay with: %s --seed %llu --steps %u --trace\n",
+        program_invocation_short_name, (unsigned long long)running_seed, running_steps);
 }
 
 _Noreturn void ganger_assert_failed(const char *expr, const char *file, int line)
@@ -137,11 +138,10 @@ static int run_jobs(const struct options *o, struct coverage *shared)
 
 static int usage(void)
 {
-    (void)fputs(
-        "usage: sim_core [--seed N | --seeds A..B] [--steps M] [--jobs N] [--profile NAME]\n"
-        "                [--check-every K] [--coverage] [--trace]\n"
-        "profiles: mixed fast needs deaths crash nested; without one the seed chooses\n"
-        "--coverage: it is an error when a legal state move never occurred\n",
+    (void)fputs("usage: sim_core|sim_parts [--seed N | --seeds A..B] [--steps M] [--jobs N]\n"
+                "                [--profile NAME] [--check-every K] [--coverage] [--trace]\n"
+                "profiles: mixed fast needs deaths crash nested; without one the seed chooses\n"
+                "--coverage: it is an error when a legal state move never occurred\n",
         stderr);
     return 2;
 }

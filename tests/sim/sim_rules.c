@@ -459,10 +459,10 @@ static void why_check(struct sim *s, const struct mtask *t)
         why_blocked(s, t, &w);
     else if (t->last == TASK_READY)
         why_ready(s, t, &w);
-    else if (t->last == TASK_DELAYED)
+    else if (t->last == TASK_DELAYED) /* after the grace they are let go in parts */
         SIM_CHECK_TASK(s, t,
             w.reason == WHY_DELAY || w.reason == WHY_BACKOFF ||
-                (w.reason == WHY_GRACE && s->grace));
+                (w.reason == WHY_GRACE && (s->grace || core_deadline(s->core) <= s->now)));
     else
         SIM_CHECK_TASK(s, t, w.reason == plain_reasons[t->last]);
 }
