@@ -11,7 +11,7 @@
  * To forget is work that can wait: a task that was last touched a retention ago is in no cache any
  * more, and takes longer to be forgotten than it took to be run. What a stall has held up is due to
  * be forgotten all at once, a retention later, so it is done in small parts, between which others
- * have their turn, and in larger ones only when it is late, at least as fast as others enter.
+ * have their turn, and in larger ones only when it is late, faster than others enter.
  */
 #include "core/internal.h"
 
@@ -79,7 +79,7 @@ void kept_leave(struct core *c, uint32_t slot)
 
 void kept_turn_begin(struct core *c)
 {
-    c->kept_most = c->kept_entered < FORGET_LATE_STEP / 2 ? FORGET_LATE_STEP : 2 * c->kept_entered;
+    c->kept_most = c->kept_entered + FORGET_LATE_STEP;
     c->kept_entered = c->kept_gone = 0;
 }
 
@@ -87,6 +87,15 @@ void kept_turn_begin(struct core *c)
 static uint32_t step_of(const struct core *c, const struct policy *y)
 {
     return task_at(c, y->kept_head)->when + FORGET_LATE_US < c->now ? c->kept_most : FORGET_STEP;
+}
+
+/* The one behind the next one of Y is needed soon: bring it to the cache. */
+static void fetch_second(const struct core *c, const struct policy *y)
+{
+    uint32_t second = y->kept_head == 0 ? 0 : task_at(c, y->kept_head)->kept_next;
+
+    if (second != 0)
+        __builtin_prefetch(task_at(c, second), 1);
 }
 
 /* Out of the heap until the turn is over, so that what is due behind it has its turn. */
@@ -108,8 +117,7 @@ void kept_deadline(struct core *c, uint32_t policy)
         }
         c->kept_gone++;
         task_forget(c, y->kept_head);
-        if (y->kept_head != 0)
-            __builtin_prefetch(task_at(c, task_at(c, y->kept_head)->kept_next), 1);
+        fetch_second(c, y);
     }
 }
 

@@ -130,5 +130,5 @@ void dispatch(struct core *c)
                 c->more = true;
             }
         }
-    } while ((c->dirty_sems != 0 || c->dirty_pools != 0) && !c->more);
+    } while ((c->dirty_sems != 0 || c->dirty_pools != 0) && !effects_crowded(c));
 }

@@ -64,6 +64,7 @@ void grace_over(struct core *c)
 void start_event(struct core *c, bool unclean)
 {
     c->started = true;
+    c->kept_entered = 0;
     c->grace = unclean;
     if (unclean)
         heap_set(&c->heap, DUE_CORE, 0, c->now + c->cfg.grace_us);

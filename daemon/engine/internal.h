@@ -255,7 +255,7 @@ size_t record_task_bytes(const struct engine *e, const struct core_spec *spec, s
 /* kept.c */
 void kept_add(struct engine *e, uint32_t slot, uint64_t id);
 void kept_remove(struct engine *e, uint32_t slot, uint64_t id);
-void kept_bound(struct engine *e); /* forget early what is over the bound, a step of it */
+bool kept_bound(struct engine *e); /* forget early what is over the bound; true: there is more */
 void kept_done(struct engine *e);
 
 /* replay.c */

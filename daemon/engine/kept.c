@@ -5,7 +5,7 @@
  * They stand in a row in the order in which they ended. Most are forgotten in that order and leave
  * it from its front. Those that go before others, since they were kept for a shorter time, leave
  * their ids behind: when these are more than half of the row it is swept, a few ids each time that
- * a result comes or goes.
+ * another one does so.
  */
 #include "engine/internal.h"
 
@@ -35,11 +35,11 @@ static void sweep(struct engine *e)
         return;
     k->sweeps = true;
     for (unsigned n = 0; n < SWEEP_STEP && k->rest.count > 0; n++) {
-        uint64_t id = row_pop(&k->rest);
+        uint64_t id = row_front(&k->rest);
 
-        /* Without memory for its id it keeps its time, and only that. */
-        if (core_task_slot(e->core, id) != 0)
-            (void)row_push(&k->swept, id);
+        if (core_task_slot(e->core, id) != 0 && !row_push(&k->swept, id))
+            return; /* no memory: another time */
+        (void)row_pop(&k->rest);
     }
     if (k->rest.count > 0)
         return;
@@ -54,8 +54,7 @@ void kept_add(struct engine *e, uint32_t slot, uint64_t id)
 
     k->bytes += bytes_of(e, slot);
     k->live++;
-    (void)row_push(&k->rest, id); /* as above */
-    sweep(e);
+    (void)row_push(&k->rest, id); /* without memory for its id it keeps its time, and only that */
 }
 
 void kept_remove(struct engine *e, uint32_t slot, uint64_t id)
@@ -73,17 +72,18 @@ void kept_remove(struct engine *e, uint32_t slot, uint64_t id)
         sweep(e);
 }
 
-void kept_bound(struct engine *e)
+bool kept_bound(struct engine *e)
 {
-    for (unsigned n = 0; n < KEPT_STEP && e->kept.bytes > e->cfg.results_max; n++) {
+    for (unsigned n = 0; e->kept.bytes > e->cfg.results_max; n++) {
         struct row *front = front_of(&e->kept);
 
-        if (front->count == 0)
-            return;
+        if (front->count == 0 || n == KEPT_STEP)
+            return front->count > 0;
         e->dropping = true;
         (void)step(e, &(struct event){ .type = EVENT_DROP, .id = row_pop(front) });
         e->dropping = false;
     }
+    return false;
 }
 
 void kept_done(struct engine *e)

@@ -295,13 +295,14 @@ static void turn_flush(struct engine *e)
 
 uint64_t engine_turn(struct engine *e)
 {
+    bool more;
+
     (void)step(e, &(struct event){ .type = EVENT_TURN });
     if (e->stuck != 0)
         facts_retry(e);
-    if (e->kept.bytes > e->cfg.results_max)
-        kept_bound(e);
+    more = kept_bound(e);
     turn_flush(e);
-    return core_deadline(e->core);
+    return more ? e->now_us : core_deadline(e->core);
 }
 
 bool engine_sync_left(const struct engine *e)

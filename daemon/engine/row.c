@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#define PIECE_IDS 1022u /* so that a piece is two pages */
+#define PIECE_IDS 1000u /* so that a piece is about two pages */
 
 struct row_piece {
     struct row_piece *next;

@@ -1,5 +1,5 @@
 /*
- * A row of task ids: first in, first out, in pieces, for to copy the ids of millions of tasks at
+ * A row of task ids: first in, first out, in pieces: to copy the ids of millions of tasks at
  * once would be a long pause. Loop thread only.
  */
 #ifndef ENGINE_ROW_H

@@ -149,7 +149,7 @@ static void test_core_kept_go_in_small_parts(void **state)
     assert_int_equal(core_deadline(rig.core), CORE_NEVER);
 }
 
-/* Two rows share the part. */
+/* Of two rows each has its turn when the time of its first has come; both share the part. */
 static void test_core_kept_of_two_kinds_share_a_part(void **state)
 {
     uint64_t due = rig.now + RIG_SECOND;
@@ -157,20 +157,50 @@ static void test_core_kept_of_two_kinds_share_a_part(void **state)
     (void)state;
     for (unsigned i = 0; i < 400; i++) {
         rig.spec.retention_us = RIG_SECOND + i % 2;
-        ended_one(i, due);
+        ended_one(i, due + (i % 2 == 0 ? 1000 : 0));
     }
     rig_start(&rig, false);
-    assert_int_equal(forgotten_at(due), 256);
-    assert_int_equal(forgotten_at(due + 1), 144);
+    assert_int_equal(forgotten_at(due + 1000), 256);
+    for (unsigned i = 0; i < 400; i++)
+        assert_int_equal(is_known(i), i % 2 == 0 && i >= 2 * 56);
+    assert_int_equal(forgotten_at(due + 1001), 144);
 }
 
-/* Late by more than this they go faster, and at least twice as fast as others enter. */
+/* That more of them are to go keeps no child idle: a task that needs a permit starts as well. */
+static void test_core_kept_that_are_put_off_do_not_keep_tasks_from_starting(void **state)
+{
+    uint64_t due = ended_many(600);
+
+    (void)state;
+    rig_children_up(&rig, 2);
+    rig.now = due;
+    rig.spec.flags = 0;
+    (void)rig_submit(&rig);
+    rig.spec.need_count = 1;
+    rig.spec.needs[0] = (struct core_need){ rig.sems[0], 1 };
+    (void)rig_submit(&rig);
+    assert_int_equal(forgotten_at(due), 256);
+    assert_int_equal(rig_count(&rig, EFFECT_HAND), 2);
+}
+
+/* What a replay finds late goes in parts as well. */
+static void test_core_kept_that_were_replayed_go_in_parts(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3000; i++)
+        ended_one(i, 1);
+    rig.now += RIG_SECOND;
+    assert_int_equal(rig_step(&rig, &(struct event){ .type = EVENT_START }), 0);
+    assert_int_equal(forgotten_at(rig.now), 1024);
+}
+
+/* Late by more than this they go faster, and faster than others enter. */
 static void test_core_kept_that_are_late_keep_up(void **state)
 {
     uint64_t due, ids[700];
 
     (void)state;
-    due = ended_many(3200);
+    due = ended_many(3300);
     assert_int_equal(forgotten_at(due + 20000), 256);
     assert_int_equal(forgotten_at(due + 20001), 1024);
     rig.spec.flags = 0;
@@ -178,8 +208,8 @@ static void test_core_kept_that_are_late_keep_up(void **state)
         ids[i] = rig_submit(&rig);
         assert_int_equal(rig_cancel(&rig, ids[i]), 0);
     }
-    assert_int_equal(forgotten_at(due + 20002), 1400);
-    assert_int_equal(forgotten_at(due + 20003), 520);
+    assert_int_equal(forgotten_at(due + 20002), 1724);
+    assert_int_equal(forgotten_at(due + 20003), 296);
     assert_int_equal(rig_state(&rig, ids[699]), TASK_CANCELLED);
 }
 
@@ -191,6 +221,8 @@ int main(int argc, char **argv)
         RIG(test_core_kept_are_dropped_wherever_they_stand),
         RIG(test_core_kept_go_in_small_parts),
         RIG(test_core_kept_of_two_kinds_share_a_part),
+        RIG(test_core_kept_that_are_put_off_do_not_keep_tasks_from_starting),
+        RIG(test_core_kept_that_were_replayed_go_in_parts),
         RIG(test_core_kept_that_are_late_keep_up),
     };
 
