@@ -28,6 +28,15 @@ void procs_room(struct sim *s)
         nested_dead_leave(s);
 }
 
+static bool has_task(const struct sim *s, uint32_t proc)
+{
+    for (uint32_t i = 0; i < s->task_count; i++) {
+        if (s->tasks[i].used && s->tasks[i].in_hand && s->tasks[i].proc == proc)
+            return true;
+    }
+    return false;
+}
+
 /* In the midst of a step: nothing may be asked of the core, not even to close a session. */
 static struct proc *proc_new(struct sim *s)
 {
@@ -38,7 +47,8 @@ static struct proc *proc_new(struct sim *s)
             p = &s->procs[i];
     }
     for (uint32_t i = 0; i < SIM_PROCS && p == NULL; i++) {
-        if (proc_free(s, &s->procs[i]))
+        /* What it has in hand may go elsewhere in this very step, which is seen after it. */
+        if (proc_free(s, &s->procs[i]) && !has_task(s, i))
             p = &s->procs[i];
     }
     SIM_CHECK(s, p != NULL);
