@@ -43,6 +43,7 @@ static void sweep(struct engine *e)
     }
     if (k->rest.count > 0)
         return;
+    row_clear(&k->rest);
     k->rest = k->swept;
     k->swept = (struct row){ 0 };
     k->sweeps = false;

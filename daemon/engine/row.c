@@ -51,9 +51,11 @@ uint64_t row_pop(struct row *r)
     r->count--;
     if (++p->from < p->to)
         return id;
+    if (p == r->last) { /* the next ones have room there */
+        p->from = p->to = 0;
+        return id;
+    }
     r->first = p->next;
-    if (r->first == NULL)
-        r->last = NULL;
     free(p);
     return id;
 }
@@ -62,4 +64,6 @@ void row_clear(struct row *r)
 {
     while (r->count > 0)
         (void)row_pop(r);
+    free(r->first);
+    *r = (struct row){ 0 };
 }
