@@ -9,19 +9,21 @@
  * so the row takes that of its first.
  *
  * To forget is work that can wait: a task that was last touched a retention ago is in no cache any
- * more, and takes longer to be forgotten than it took to be run. What a stall has held up is due to
- * be forgotten all at once, a retention later, so it is done in small parts, between which others
- * have their turn, and in larger ones only when it is late, faster than others enter.
+ * more, and takes longer to be forgotten than it took to be run. What a stall has held up ends all
+ * at once, and is due to be forgotten all at once a retention later: that would hold up what comes
+ * then, which would end all at once, and so on, each time a little more. So it is done in small
+ * parts, few when turns are long and many when they are short, and in larger ones only when it is
+ * late, faster than others enter.
  */
 #include "core/internal.h"
 
 #ifndef FORGET_STEP
-#define FORGET_STEP 256u /* in one turn, of all rows */
+#define FORGET_STEP 64u /* in one turn, of all rows */
 #endif
 #ifndef FORGET_LATE_STEP
-#define FORGET_LATE_STEP 1024u /* of a row whose first should have gone ... */
+#define FORGET_LATE_STEP 256u /* more than entered, of a row whose first should have gone ... */
 #endif
-#define FORGET_LATE_US 20000u /* ... so long ago */
+#define FORGET_LATE_US 250000u /* ... so long ago */
 
 static void row_deadline(struct core *c, uint32_t policy)
 {

@@ -150,17 +150,17 @@ static void test_core_kept_go_in_small_parts(void **state)
     uint64_t due, delayed;
 
     (void)state;
-    due = ended_many(600);
+    due = ended_many(150);
     rig.spec.flags = 0;
     rig.spec.due_us = due + 5;
     delayed = rig_submit(&rig);
     assert_int_equal(forgotten_at(due - 1), 0);
     assert_int_equal(core_deadline(rig.core), due);
-    assert_int_equal(forgotten_at(due + 10), 256);
+    assert_int_equal(forgotten_at(due + 10), 64);
     assert_int_equal(rig_state(&rig, delayed), TASK_READY);
     assert_int_equal(core_deadline(rig.core), rig.now);
-    assert_int_equal(forgotten_at(due + 11), 256);
-    assert_int_equal(forgotten_at(due + 12), 88);
+    assert_int_equal(forgotten_at(due + 11), 64);
+    assert_int_equal(forgotten_at(due + 12), 22);
     assert_int_equal(core_deadline(rig.core), CORE_NEVER);
 }
 
@@ -170,21 +170,21 @@ static void test_core_kept_of_two_kinds_share_a_part(void **state)
     uint64_t due = rig.now + RIG_SECOND;
 
     (void)state;
-    for (unsigned i = 0; i < 400; i++) {
+    for (unsigned i = 0; i < 100; i++) {
         rig.spec.retention_us = RIG_SECOND + i % 2;
         ended_one(i, due + (i % 2 == 0 ? 1000 : 0));
     }
     rig_start(&rig, false);
-    assert_int_equal(forgotten_at(due + 1000), 256);
-    for (unsigned i = 0; i < 400; i++)
-        assert_int_equal(is_known(i), i % 2 == 0 && i >= 2 * 56);
-    assert_int_equal(forgotten_at(due + 1001), 144);
+    assert_int_equal(forgotten_at(due + 1000), 64);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(is_known(i), i % 2 == 0 && i >= 2 * 14);
+    assert_int_equal(forgotten_at(due + 1001), 36);
 }
 
 /* That more of them are to go keeps no child idle: a task that needs a permit starts as well. */
 static void test_core_kept_that_are_put_off_do_not_keep_tasks_from_starting(void **state)
 {
-    uint64_t due = ended_many(600);
+    uint64_t due = ended_many(150);
 
     (void)state;
     rig.spec.flags = 0;
@@ -195,7 +195,7 @@ static void test_core_kept_that_are_put_off_do_not_keep_tasks_from_starting(void
     rig.spec.need_count = 1;
     rig.spec.needs[0] = (struct core_need){ rig.sems[0], 1 };
     (void)rig_submit(&rig);
-    assert_int_equal(forgotten_at(due), 256);
+    assert_int_equal(forgotten_at(due), 64);
     assert_int_equal(rig_count(&rig, EFFECT_HAND), 2);
 }
 
@@ -207,7 +207,7 @@ static void test_core_kept_that_were_replayed_go_in_parts(void **state)
         ended_one(i, 1);
     rig.now += RIG_SECOND;
     assert_int_equal(rig_step(&rig, &(struct event){ .type = EVENT_START }), 0);
-    assert_int_equal(forgotten_at(rig.now), 1024);
+    assert_int_equal(forgotten_at(rig.now), 256);
 }
 
 /* However many entered: what carries out the effects of a turn has room for so many. */
@@ -242,13 +242,13 @@ static void test_core_kept_that_are_late_keep_up(void **state)
     uint64_t due;
 
     (void)state;
-    due = ended_many(3300);
-    assert_int_equal(forgotten_at(due + 20000), 256);
-    assert_int_equal(forgotten_at(due + 20001), 1024);
+    due = ended_many(1400);
+    assert_int_equal(forgotten_at(due + 250000), 64);
+    assert_int_equal(forgotten_at(due + 250001), 256);
     for (unsigned i = 0; i < 700; i++)
         cancelled_one();
-    assert_int_equal(forgotten_at(due + 20002), 1724);
-    assert_int_equal(forgotten_at(due + 20003), 296);
+    assert_int_equal(forgotten_at(due + 250002), 956);
+    assert_int_equal(forgotten_at(due + 250003), 124);
 }
 
 int main(int argc, char **argv)
