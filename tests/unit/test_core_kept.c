@@ -189,8 +189,8 @@ static void test_core_kept_that_are_put_off_do_not_keep_tasks_from_starting(void
     (void)state;
     rig.spec.flags = 0;
     rig_children_up(&rig, 2);
-    (void)rig_warm(
-        &rig); /* so that a child may get two, but none that needs a permit behind another */
+    /* So that a child may get two, but none that needs a permit behind another. */
+    (void)rig_warm(&rig);
     (void)rig_submit(&rig);
     rig.spec.need_count = 1;
     rig.spec.needs[0] = (struct core_need){ rig.sems[0], 1 };
