@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/kcmp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -448,6 +449,16 @@ static bool is_marked(const struct daemon *d, pid_t pid)
     return false;
 }
 
+/*
+ * A process that works on the memory of its parent is a helper of that: when a program with
+ * LeakSanitizer ends, one looks for leaks. To kill it alone is to have the program wait for it for
+ * ever, so nobody may.
+ */
+static bool is_helper(pid_t pid, pid_t parent)
+{
+    return parent > 0 && syscall(SYS_kcmp, pid, parent, KCMP_VM, 0, 0) == 0;
+}
+
 static bool process_look(const struct daemon *d, pid_t pid, struct daemon_process *ret_process)
 {
     char stat[1024];
@@ -461,7 +472,7 @@ static bool process_look(const struct daemon *d, pid_t pid, struct daemon_proces
     if (behind == NULL || sscanf(behind + 1, " %c %d", &state, &parent) != 2)
         return false;
     *ret_process = (struct daemon_process){ .pid = pid, .parent = parent, .state = state };
-    return state != 'Z' && state != 'X';
+    return state != 'Z' && state != 'X' && !is_helper(pid, (pid_t)parent);
 }
 
 static bool is_agent(pid_t pid)

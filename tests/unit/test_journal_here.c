@@ -132,6 +132,21 @@ static uint64_t add_left(struct scene *s)
     return birth;
 }
 
+/* The same once the syncs of late, which may have met with other work of the disk, are fast enough.
+ */
+static uint64_t add_left_once_fast(struct scene *s)
+{
+    for (unsigned i = 0; i < 1000; i++) {
+        uint64_t birth = add(s);
+
+        if (store_flush_alone(s->rig.store))
+            return birth;
+        rig_settle(&s->rig, birth);
+    }
+    fail_msg("the disk stays slow");
+    return 0;
+}
+
 static void test_journal_here_is_durable_when_the_call_returns(void **state)
 {
     static struct scene s;
@@ -273,7 +288,7 @@ static void test_journal_here_a_slow_disk_has_the_thread_stand_in(void **state)
     (void)state;
     scene_begin(&s);
     s.rig.disk.io.slow_us = SLOW_US;
-    birth = add_left(&s);
+    birth = add_left_once_fast(&s);
     s.waits = true;
     store_sync(s.rig.store, true);
     s.waits = false;
@@ -294,14 +309,14 @@ static void test_journal_here_comes_back_when_the_disk_is_fast(void **state)
     (void)state;
     scene_begin(&s);
     s.rig.disk.io.slow_us = SLOW_US;
-    (void)add_left(&s);
+    (void)add_left_once_fast(&s);
     s.waits = true;
     store_sync(s.rig.store, true);
     s.waits = false;
     await_rest(&s);
     /* And the other thread stands in a second time. */
     s.stood_in = false;
-    (void)add_left(&s);
+    (void)add_left_once_fast(&s);
     s.waits = true;
     store_sync(s.rig.store, true);
     s.waits = false;
