@@ -6,9 +6,9 @@
  * that never move. A slot is given out again only when the daemon can send nothing more for its
  * number.
  *
- * Output: frames gather in `out`; submits go into one open batch frame. WRITTEN bytes at the start
- * of `out` are the sent part of its first frame, which is kept whole until all of it is sent: a
- * broken connection leaves exactly the frames that the daemon cannot have read.
+ * Output: frames gather in `out` (pieces.h); submits go into one open batch frame. A frame is kept
+ * whole until all of it is sent: a broken connection leaves exactly the frames that the daemon
+ * cannot have read.
  *
  * Nothing breaks the link in the middle of a dispatch: link_fail() notes it, link_tend() acts.
  */
@@ -16,6 +16,7 @@
 #define CLIENT_HANDLE_H
 
 #include "ganger/ganger.h"
+#include "pieces.h"
 #include "proto/msg.h"
 
 #include <stdbool.h>
@@ -135,11 +136,10 @@ struct ganger {
     int64_t reconnect_ms;
     int64_t up_since, retry_at, retry_wait, give_up_at, hello_by; /* monotonic ms */
 
-    struct out out;
-    size_t written;
+    struct pieces out;
     struct batch batch;
     bool batch_open;
-    size_t batch_from; /* out.len where the batch began */
+    size_t batch_from; /* out.last.len where the batch began */
     struct msg_submit scratch;
     uint64_t acted; /* fencing number of the attempt that the daemon was told of, 0 = none */
 

@@ -217,37 +217,16 @@ static void link_read(struct ganger *g)
     }
 }
 
-/* Drop the frames that are wholly sent from the output; WRITTEN is then within the first one. */
-static void output_sent(struct ganger *g)
-{
-    size_t at = 0;
-
-    if (g->written == g->out.len) {
-        at = g->out.len;
-    } else {
-        const uint8_t *p = g->out.data;
-
-        for (;;) {
-            size_t frame = FRAME_HEAD_BYTES + (((size_t)p[at] << 24) | ((size_t)p[at + 1] << 16) |
-                                                  ((size_t)p[at + 2] << 8) | p[at + 3]);
-
-            if (at + frame > g->written)
-                break;
-            at += frame;
-        }
-    }
-    g->written -= at;
-    out_consume(&g->out, at);
-}
-
 void link_write(struct ganger *g)
 {
+    const uint8_t *data;
+    size_t bytes;
+
     if (g->state != LINK_UP || g->fail_code != 0)
         return;
     output_close_batch(g);
-    while (g->written < g->out.len) {
-        ssize_t n = send(
-            g->fd, g->out.data + g->written, g->out.len - g->written, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while ((bytes = pieces_head(&g->out, &data)) != 0) {
+        ssize_t n = send(g->fd, data, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -256,10 +235,9 @@ void link_write(struct ganger *g)
             /* A broken link is taken down by the read that finds its end: words may be left. */
             break;
         }
-        g->written += (size_t)n;
+        pieces_sent(&g->out, (size_t)n);
     }
-    if (g->written != 0)
-        output_sent(g);
+    pieces_drop(&g->out);
 }
 
 /* Whether it makes sense to connect again after CODE. */

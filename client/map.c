@@ -92,7 +92,7 @@ void map_feed(struct ganger_map *map)
             memcpy(text, g->error, sizeof text);
             map_stop(map, rc, text);
         }
-        if (g->writable && g->out.len - g->written >= FLUSH_BYTES)
+        if (g->writable && pieces_unsent(&g->out) >= FLUSH_BYTES)
             link_write(g);
     }
     map_end_if_done(map);

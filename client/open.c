@@ -79,7 +79,7 @@ static void handle_free(struct ganger *g)
     maps_done(g);
     rooms_done(g);
     slots_done(g);
-    out_done(&g->out);
+    pieces_done(&g->out);
     if (g->fd >= 0)
         (void)close(g->fd);
     if (g->wake_fd >= 0)

@@ -1,4 +1,4 @@
-/* What waits to be written: whole frames, and one open batch of submits. */
+/* Frames for the daemon, and one open batch of submits. */
 #include "acting.h"
 #include "handle.h"
 
@@ -6,22 +6,22 @@
 
 size_t output_bytes(const struct ganger *g)
 {
-    return g->out.len - g->written + g->held_bytes;
+    return pieces_unsent(&g->out) + g->held_bytes;
 }
 
 void output_close_batch(struct ganger *g)
 {
     if (!g->batch_open)
         return;
-    batch_end(&g->batch, &g->out);
+    batch_end(&g->batch, &g->out.last);
     g->batch_open = false;
 }
 
 /* An allocation failed: nothing of the frame under way may stay. */
 static int output_failed(struct ganger *g, size_t len)
 {
-    g->out.len = len;
-    g->out.failed = 0;
+    g->out.last.len = len;
+    g->out.last.failed = 0;
     return fail_plain(g, GANGER_ENOMEM);
 }
 
@@ -30,9 +30,10 @@ static int output_frame(struct ganger *g, const struct msg_request *m)
     size_t len;
 
     output_close_batch(g);
-    len = g->out.len;
-    msg_write_request(&g->out, m);
-    if (g->out.failed != 0)
+    pieces_turn(&g->out, 0);
+    len = g->out.last.len;
+    msg_write_request(&g->out.last, m);
+    if (g->out.last.failed != 0)
         return output_failed(g, len);
     return 0;
 }
@@ -66,17 +67,18 @@ int output_place(struct ganger *g, const struct msg_submit *m, uint8_t **ret_pla
     if (g->acted != acting_fence() && (m->flags & TASK_WAIT) != 0 && output_act(g) < 0)
         return GANGER_ENOMEM;
     if (g->batch_open && (g->batch.count >= g->server.batch_max ||
-                             g->out.len - g->batch_from + m->payload.len > FLUSH_BYTES))
+                             g->out.last.len - g->batch_from + m->payload.len > FLUSH_BYTES))
         output_close_batch(g);
     if (!g->batch_open) {
-        g->batch_from = g->out.len;
-        batch_begin(&g->batch, &g->out, MSG_SUBMIT);
-        if (g->out.failed != 0)
+        pieces_turn(&g->out, m->payload.len);
+        g->batch_from = g->out.last.len;
+        batch_begin(&g->batch, &g->out.last, MSG_SUBMIT);
+        if (g->out.last.failed != 0)
             return output_failed(g, g->batch_from);
         g->batch_open = true;
     }
-    len = g->out.len;
-    *ret_place = msg_place_submit(&g->batch, &g->out, m);
+    len = g->out.last.len;
+    *ret_place = msg_place_submit(&g->batch, &g->out.last, m);
     if (*ret_place == NULL)
         return output_failed(g, len);
     return 0;

@@ -28,21 +28,14 @@ static void mark_request(struct ganger *g, struct msg *m)
         f->flags |= SLOT_UNSENT;
 }
 
-/* Mark the slots whose frames wait in the output, and no others. Reads our own encoding. */
-static void mark_unsent(struct ganger *g)
+static void mark_frames(struct ganger *g, const struct out *o)
 {
-    uint32_t req = 0;
-    struct ganger_future *f;
     size_t at = 0;
 
-    while ((f = slot_next(g, &req)) != NULL)
-        f->flags &= (uint16_t)~SLOT_UNSENT;
-    output_close_batch(g);
-    while (at < g->out.len) {
+    while (at < o->len) {
         const uint8_t *body = NULL;
         size_t len = 0;
-        int64_t n = frame_next(
-            g->out.data + at, g->out.len - at, GANGER_FRAME_MAX, &body, &len, NULL);
+        int64_t n = frame_next(o->data + at, o->len - at, GANGER_FRAME_MAX, &body, &len, NULL);
         struct msg m;
 
         GANGER_ASSERT(n > 0);
@@ -54,6 +47,20 @@ static void mark_unsent(struct ganger *g)
         }
         at += (size_t)n;
     }
+}
+
+/* Mark the slots whose frames wait in the output, and no others. Reads our own encoding. */
+static void mark_unsent(struct ganger *g)
+{
+    uint32_t req = 0;
+    struct ganger_future *f;
+
+    while ((f = slot_next(g, &req)) != NULL)
+        f->flags &= (uint16_t)~SLOT_UNSENT;
+    output_close_batch(g);
+    for (const struct piece *p = g->out.first; p != NULL; p = p->next)
+        mark_frames(g, &p->out);
+    mark_frames(g, &g->out.last);
 }
 
 /* The last word on a zombie cannot come any more. */
@@ -107,7 +114,7 @@ static void end_marked(struct ganger *g, int code, const char *text)
 void relink_broken(struct ganger *g)
 {
     /* A frame that was sent in part was not read: it goes out whole on the next link. */
-    g->written = 0;
+    g->out.written = 0;
     mark_unsent(g);
     broken_mark(g);
     end_marked(g, GANGER_EUNKNOWN,
@@ -148,8 +155,7 @@ void relink_dead(struct ganger *g)
     char text[TEXT_BYTES];
 
     output_close_batch(g);
-    out_done(&g->out);
-    g->written = 0;
+    pieces_done(&g->out);
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = g->error[i];
     while ((f = slot_next(g, &req)) != NULL) {

@@ -131,7 +131,7 @@ static int submit_scratch(struct ganger *g, const struct ganger_call *call,
         slot_free(f);
         return rc;
     }
-    if (g->writable && g->out.len - g->written >= FLUSH_BYTES)
+    if (g->writable && pieces_unsent(&g->out) >= FLUSH_BYTES)
         link_write(g);
     *ret_future = f;
     return 0;

@@ -15,7 +15,7 @@ int ganger_fd(const struct ganger *g)
 
 short ganger_events(const struct ganger *g)
 {
-    bool output = g->state == LINK_UP && (g->batch_open || g->written < g->out.len);
+    bool output = g->state == LINK_UP && (g->batch_open || pieces_unsent(&g->out) != 0);
 
     return (short)(output ? POLLIN | POLLOUT : POLLIN);
 }
@@ -143,7 +143,7 @@ static bool flushed(void *arg)
 {
     const struct ganger *g = arg;
 
-    return !g->batch_open && g->out.len == 0;
+    return !g->batch_open && pieces_empty(&g->out);
 }
 
 int ganger_flush(struct ganger *g, int64_t timeout_ms)

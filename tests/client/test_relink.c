@@ -109,6 +109,33 @@ static void test_break_unsent_task_is_sent_on_the_next_connection(void **state)
     ganger_close(g);
 }
 
+/*
+ * The client writes while the fake reads; then take the submit, of BYTES, and answer it. Returns
+ * the first byte behind the payload's head.
+ */
+static uint8_t serve_large(struct fake *fake, struct ganger *g, uint64_t number, size_t bytes)
+{
+    struct pollfd p = { ganger_fd(g), POLLOUT, 0 };
+    struct msg_submit m;
+    uint8_t first;
+
+    for (int turn = 0; turn < 100 && fake->frames < number; turn++) {
+        uint8_t *room = out_room(&fake->in, 65536);
+        ssize_t n = recv(fake->fd, room, 65536, MSG_DONTWAIT);
+
+        fake->in.len += n > 0 ? (size_t)n : 0;
+        (void)poll(&p, 1, 0);
+        assert_int_equal(ganger_process(g, 0), 0);
+        if (fake->in.len - fake->in_done > bytes + 64)
+            break;
+    }
+    m = fake_take_submit(fake);
+    assert_int_equal(m.payload.len, bytes);
+    first = m.payload.data[5];
+    fake_done(fake, m.req, fake_id(number), "ok");
+    return first;
+}
+
 static void test_break_in_the_middle_of_a_frame_sends_it_again_whole(void **state)
 {
     static uint8_t big[1024 * 1024] = { 0xc6, 0, 0xf, 0xff, 0xfb };
@@ -125,29 +152,41 @@ static void test_break_in_the_middle_of_a_frame_sends_it_again_whole(void **stat
     assert_true((ganger_events(g) & POLLOUT) != 0);
     fake_drop(fake);
     fake_reconnect(fake, g, FAKE_EPOCH);
-    for (uint64_t i = 1; i <= 2; i++) {
-        struct pollfd p = { ganger_fd(g), POLLOUT, 0 };
-
-        /* The client writes while the fake reads. */
-        for (int turn = 0; turn < 100 && fake->frames < i; turn++) {
-            uint8_t *room = out_room(&fake->in, 65536);
-            ssize_t n = recv(fake->fd, room, 65536, MSG_DONTWAIT);
-
-            fake->in.len += n > 0 ? (size_t)n : 0;
-            (void)poll(&p, 1, 0);
-            assert_int_equal(ganger_process(g, 0), 0);
-            if (fake->in.len - fake->in_done > sizeof big + 64)
-                break;
-        }
-        {
-            struct msg_submit m = fake_take_submit(fake);
-
-            assert_int_equal(m.payload.len, sizeof big);
-            fake_done(fake, m.req, fake_id(i), "ok");
-        }
-    }
+    for (uint64_t i = 1; i <= 2; i++)
+        (void)serve_large(fake, g, i, sizeof big);
     assert_int_equal(ganger_future_result(f, 1000, &result), 0);
     assert_int_equal(ganger_future_result(unsent, 1000, &result), 0);
+    ganger_close(g);
+}
+
+/* More than one piece of memory waits: each task of it is sent on the next connection, once. */
+static void test_break_much_that_is_unsent_is_sent_in_order(void **state)
+{
+    static uint8_t big[200000] = { 0xc6, 0, 0x3, 0xd, 0x3b };
+    struct fake *fake = *state;
+    struct ganger *g = fake_client(fake);
+    struct ganger_call call = { "p", "f", big, sizeof big };
+    struct ganger_future *f[20];
+    struct ganger_bytes result;
+    unsigned known;
+
+    for (unsigned i = 0; i < 20; i++) {
+        big[5] = (uint8_t)i;
+        assert_int_equal(ganger_submit(g, &call, NULL, &f[i]), 0);
+    }
+    assert_int_equal(ganger_process(g, 0), 0);
+    assert_true((ganger_events(g) & POLLOUT) != 0);
+    fake_drop(fake);
+    fake_reconnect(fake, g, FAKE_EPOCH);
+    /* Those that the socket took whole may have been read. */
+    for (known = 0; known < 20 && ganger_future_result(f[known], 0, &result) == GANGER_EUNKNOWN;)
+        known++;
+    assert_in_range(known, 0, 4);
+    for (unsigned i = known; i < 20; i++) {
+        assert_int_equal(serve_large(fake, g, i - known + 1, sizeof big), i);
+        assert_int_equal(ganger_future_result(f[i], 1000, &result), 0);
+    }
+    assert_true(fake_quiet(fake));
     ganger_close(g);
 }
 
@@ -431,6 +470,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_fake(test_break_unanswered_task_is_unknown_and_never_sent_again),
         cmocka_unit_test_fake(test_break_unsent_task_is_sent_on_the_next_connection),
         cmocka_unit_test_fake(test_break_in_the_middle_of_a_frame_sends_it_again_whole),
+        cmocka_unit_test_fake(test_break_much_that_is_unsent_is_sent_in_order),
         cmocka_unit_test_fake(test_break_ends_and_accepted_before_it_count),
         cmocka_unit_test_fake(test_break_requests_and_attached_waits_are_sent_again),
         cmocka_unit_test_fake(test_break_what_was_queued_meanwhile_is_sent_once),
