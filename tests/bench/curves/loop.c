@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 256
-#define FILL_NS    UINT64_C(3000) /* to submit one of the first */
+#define FILL_NS    UINT64_C(2000000000) /* for the first ones to end, at most */
 #define LEFT_NS    UINT64_C(2000000000)
 #define GIVE_UP_NS UINT64_C(90000000000)
 #define FOREVER_NS UINT64_MAX
@@ -33,8 +33,9 @@ struct loop {
     struct place *places;
     int epoll;
     uint32_t under_way, next_call;
-    uint64_t submitted, ended;
-    uint64_t from_ns, to_ns; /* what ends between is measured */
+    uint64_t submitted, warm, ended;
+    uint64_t warm_ns, fill_ns; /* the measure begins between, when all of the first have ended */
+    uint64_t from_ns, to_ns;   /* what ends between is measured */
     uint64_t last_ns;
     struct histogram *latency;
 };
@@ -63,6 +64,16 @@ static bool wants_more(const struct loop *l, uint64_t now)
     return now < l->to_ns;
 }
 
+/* A task has ended before the measure: does it begin? */
+static void warm_up(struct loop *l, uint64_t now)
+{
+    l->warm++;
+    if (now < l->warm_ns || (l->warm < l->plan->in_flight && now < l->fill_ns))
+        return;
+    l->from_ns = now;
+    l->to_ns = now + (uint64_t)(l->plan->seconds * 1e9);
+}
+
 static int on_result(void *user, struct ganger_future *f, const struct ganger_bytes *result)
 {
     struct place *p = user;
@@ -72,6 +83,8 @@ static int on_result(void *user, struct ganger_future *f, const struct ganger_by
     (void)f;
     (void)result;
     l->under_way--;
+    if (l->from_ns == FOREVER_NS)
+        warm_up(l, now);
     if (now >= l->from_ns && now < l->to_ns) {
         l->ended++;
         l->last_ns = now;
@@ -138,8 +151,9 @@ static void loop_begin(struct loop *l)
     l->from_ns = now;
     l->to_ns = FOREVER_NS;
     if (l->plan->tasks == 0) {
-        l->from_ns = now + (uint64_t)(l->plan->seconds * 0.2e9) + l->plan->in_flight * FILL_NS;
-        l->to_ns = l->from_ns + (uint64_t)(l->plan->seconds * 1e9);
+        l->from_ns = FOREVER_NS;
+        l->warm_ns = now + (uint64_t)(l->plan->seconds * 0.2e9);
+        l->fill_ns = now + FILL_NS;
     }
     for (uint32_t i = 0; i < l->plan->in_flight && wants_more(l, now); i++) {
         struct place *p = &l->places[i];
@@ -156,7 +170,7 @@ static void loop_end(struct loop *l, struct loop_result *ret)
     uint64_t end = l->plan->tasks != 0 ? l->last_ns : l->to_ns;
 
     *ret = (struct loop_result){
-        .rate = (double)l->ended * 1e9 / (double)(end - l->from_ns),
+        .rate = l->ended == 0 ? 0 : (double)l->ended * 1e9 / (double)(end - l->from_ns),
         .p50_us = histogram_us(l->latency, 0.5),
         .p99_us = histogram_us(l->latency, 0.99),
         .p999_us = histogram_us(l->latency, 0.999),
@@ -181,7 +195,9 @@ void loop_run(const struct loop_plan *plan, struct loop_result *ret)
     l.places = curve_alloc(plan->in_flight, sizeof *l.places);
     clients_open(&l);
     loop_begin(&l);
-    by = plan->tasks != 0 ? clock_ns() + GIVE_UP_NS : l.to_ns + LEFT_NS;
+    by = clock_ns() + GIVE_UP_NS;
+    if (plan->tasks == 0)
+        by = l.fill_ns + (uint64_t)(plan->seconds * 1e9) + LEFT_NS;
     while (l.under_way > 0 && clock_ns() < by)
         turn(&l);
     if (plan->tasks != 0 && l.under_way > 0)
