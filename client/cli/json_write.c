@@ -123,7 +123,7 @@ static void ext_write(const struct value *v, struct buf *out)
  * A key that is a container goes as "msgpack:BASE64": its JSON as a string would double with each
  * level of containers that are keys of keys.
  */
-static int key_write(struct reader *r, struct buf *out)
+static int key_write(struct reader *r, struct buf *out, unsigned depth)
 {
     const char *from = (const char *)r->at;
     struct reader at = *r;
@@ -131,7 +131,7 @@ static int key_write(struct reader *r, struct buf *out)
     int rc = value_read(&at, &v);
 
     if (rc == 0)
-        rc = value_skip(r);
+        rc = value_skip_within(r, depth);
     if (rc < 0)
         return rc;
     if (v.type == VALUE_STR || v.type == VALUE_BIN) {
@@ -163,7 +163,7 @@ static int container_write(
         if (i > 0)
             buf_char(out, ',');
         if (map) {
-            rc = key_write(r, out);
+            rc = key_write(r, out, depth + 1);
             buf_char(out, ':');
         }
         if (rc == 0)

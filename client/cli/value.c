@@ -169,7 +169,7 @@ int value_read(struct reader *r, struct value *ret_value)
     return rc;
 }
 
-static int skip_at(struct reader *r, unsigned depth)
+int value_skip_within(struct reader *r, unsigned depth)
 {
     struct value v;
     int rc = value_read(r, &v);
@@ -183,13 +183,13 @@ static int skip_at(struct reader *r, unsigned depth)
         return GANGER_EDECODE;
     inner = v.type == VALUE_MAP ? (uint64_t)v.count * 2 : v.count;
     for (; inner > 0 && rc == 0; inner--)
-        rc = skip_at(r, depth + 1);
+        rc = value_skip_within(r, depth + 1);
     return rc;
 }
 
 int value_skip(struct reader *r)
 {
-    return skip_at(r, 0);
+    return value_skip_within(r, 0);
 }
 
 bool value_is_one(const void *data, size_t len)

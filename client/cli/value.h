@@ -51,6 +51,9 @@ int value_read(struct reader *r, struct value *ret_value);
 /* Step over one whole value. GANGER_EDECODE; also for one nested too deeply. */
 int value_skip(struct reader *r);
 
+/* The same for one that is within DEPTH containers already. */
+int value_skip_within(struct reader *r, unsigned depth);
+
 /* True if the bytes are exactly one value. */
 bool value_is_one(const void *data, size_t len);
 

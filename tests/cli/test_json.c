@@ -125,6 +125,21 @@ static void test_json_nesting_is_bounded(void **state)
     assert_int_equal(json_write(deep.data, deep.len, &out), GANGER_EDECODE);
     assert_false(value_is_one(deep.data, deep.len));
     buf_done(&deep);
+    /* A key is within its map. */
+    for (unsigned inner = VALUE_DEPTH_MAX - 1; inner <= VALUE_DEPTH_MAX; inner++) {
+        struct buf keyed = { 0 };
+
+        out.len = 0;
+        buf_char(&keyed, (char)0x81);
+        for (unsigned i = 0; i < inner; i++)
+            buf_char(&keyed, (char)0x91);
+        buf_char(&keyed, (char)0xc0);
+        buf_char(&keyed, (char)0xc0);
+        assert_int_equal(value_is_one(keyed.data, keyed.len), inner < VALUE_DEPTH_MAX);
+        assert_int_equal(
+            json_write(keyed.data, keyed.len, &out), inner < VALUE_DEPTH_MAX ? 0 : GANGER_EDECODE);
+        buf_done(&keyed);
+    }
     buf_done(&out);
 }
 
