@@ -81,17 +81,14 @@ void pieces_sent(struct pieces *p, size_t bytes)
 void pieces_drop(struct pieces *p)
 {
     struct out *o = p->first != NULL ? &p->first->out : &p->last;
-    size_t at = 0;
+    const uint8_t *body;
+    size_t at = 0, bytes;
+    int64_t frame;
 
-    while (p->written - at >= FRAME_HEAD_BYTES) {
-        const uint8_t *head = o->data + at;
-        size_t frame = FRAME_HEAD_BYTES + (((size_t)head[0] << 24) | ((size_t)head[1] << 16) |
-                                              ((size_t)head[2] << 8) | head[3]);
-
-        if (p->written - at < frame)
-            break;
-        at += frame;
-    }
+    if (p->written == 0) /* and maybe no memory */
+        return;
+    while ((frame = frame_next(o->data + at, p->written - at, UINT32_MAX, &body, &bytes, NULL)) > 0)
+        at += (size_t)frame;
     p->written -= at;
     if (p->first != NULL)
         p->bytes -= at;
