@@ -9,7 +9,6 @@
 
 #include "proto/frame.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* A piece ends before a frame that would make it longer than this. */
@@ -36,11 +35,6 @@ struct pieces {
 static inline size_t pieces_unsent(const struct pieces *p)
 {
     return p->bytes + p->last.len - p->written;
-}
-
-static inline bool pieces_empty(const struct pieces *p)
-{
-    return p->first == NULL && p->last.len == 0;
 }
 
 /*

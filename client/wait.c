@@ -143,7 +143,7 @@ static bool flushed(void *arg)
 {
     const struct ganger *g = arg;
 
-    return !g->batch_open && pieces_empty(&g->out);
+    return !g->batch_open && pieces_unsent(&g->out) == 0;
 }
 
 int ganger_flush(struct ganger *g, int64_t timeout_ms)
